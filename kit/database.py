@@ -1,0 +1,82 @@
+"""PostgreSQL: one pool per service, opened with the service and brought to its schema first."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_LOCK = 0x6461726B  # "dark": one number for all services, so that migrations run one at a time
+
+
+class SchemaConflict(Exception):
+    """A migration that was applied has since been edited; write a new one instead."""
+
+
+@asynccontextmanager
+async def connect(url: str, *, at_most: int = 8) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    """Open a pool and close it when its connections are back."""
+    pool = await asyncpg.create_pool(url, min_size=1, max_size=at_most, command_timeout=30)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def migrate(url: str, service: str, folder: Path) -> list[str]:
+    """Apply the new `NNNN_what_it_does.sql` files of `folder` in order, each in a transaction.
+
+    Replicas may call this at once: an advisory lock lets one work while the others wait.
+    Returns the names applied. Raises SchemaConflict.
+    """
+    files = _migrations(folder)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute(
+            """
+            CREATE TABLE IF NOT EXISTS public.migrations (
+                service text, name text, checksum text NOT NULL,
+                applied_at timestamptz NOT NULL DEFAULT now(),
+                PRIMARY KEY (service, name))
+            """
+        )
+        return await _apply(connection, service, files)
+    finally:
+        await connection.close()
+
+
+async def _apply(
+    connection: "asyncpg.Connection[asyncpg.Record]", service: str, files: list[tuple[str, str]]
+) -> list[str]:
+    rows = await connection.fetch(
+        "SELECT name, checksum FROM public.migrations WHERE service = $1", service
+    )
+    done = {row["name"]: row["checksum"] for row in rows}
+    applied = []
+    for name, text in files:
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        if name in done:
+            if done[name] != checksum:
+                raise SchemaConflict(f"{service}: {name} was edited after it was applied")
+            continue
+        async with connection.transaction():
+            await connection.execute(text)
+            await connection.execute(
+                "INSERT INTO public.migrations (service, name, checksum) VALUES ($1, $2, $3)",
+                service,
+                name,
+                checksum,
+            )
+        log.info("migrated", service=service, name=name)
+        applied.append(name)
+    return applied
+
+
+def _migrations(folder: Path) -> list[tuple[str, str]]:
+    """Return name and text of each migration, oldest first."""
+    return [(file.name, file.read_text()) for file in sorted(folder.glob("*.sql"))]

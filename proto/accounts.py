@@ -1,0 +1,58 @@
+"""What accounts answers: who may call."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from proto.ids import AccountId
+from proto.message import Message, Request
+
+Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+Password = Annotated[str, Meta(min_length=10, max_length=200)]
+
+
+class Account(Message):
+    """Someone who may call and pays with a wallet."""
+
+    id: AccountId
+    email: str
+
+
+class CreateAccount(Request[Account], subject="accounts.create"):
+    """Open an account. Raises EmailTaken."""
+
+    email: Email
+    password: Password
+
+
+class AccessToken(Message):
+    """A signed JWT, and how long it is good."""
+
+    token: str
+    expires_in: int
+    """Seconds."""
+
+
+class Login(Request[AccessToken], subject="accounts.login"):
+    """Exchange e-mail and password for an access token. Raises NotAuthenticated."""
+
+    email: Annotated[str, Meta(max_length=254)]
+    password: Annotated[str, Meta(max_length=200)]
+
+
+class SigningKey(Message):
+    """The public half of a key that signs access tokens (an Ed25519 JWK, RFC 8037)."""
+
+    kid: str
+    x: str
+    """The public key, base64url without padding."""
+
+
+class SigningKeys(Message):
+    """Every key whose tokens are still accepted, newest first."""
+
+    keys: list[SigningKey]
+
+
+class GetSigningKeys(Request[SigningKeys], subject="accounts.signing-keys"):
+    """Ask for the public keys, so that tokens are verified without another hop."""

@@ -1,0 +1,116 @@
+"""Why a request was refused. Raised in a service, raised again as the same class in its caller.
+
+Refusal
+├── InvalidRequest          the message makes no sense; the sender must change it
+├── NotAuthenticated        who is calling is not known
+├── NotFound                no such thing, or it belongs to another account
+├── InsufficientTokens      the wallet cannot cover it
+├── IdempotencyConflict     the key was used for something else
+├── ReservationEnded        the hold was settled, refunded or has expired
+├── EmailTaken              an account with this address exists
+├── Unavailable             nobody answers, or a dependency is down; safe to try again
+│   └── DeadlineExceeded    no answer within the time the caller had
+└── Internal                a fault of ours; the details are in the log of the service
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from proto.wallet import ReservationState
+
+
+@dataclass(eq=False)
+class Refusal(Exception):
+    """The request was not carried out; the message says why in one sentence."""
+
+    message: str
+    code: ClassVar[str] = "REFUSED"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(eq=False)
+class InvalidRequest(Refusal):
+    """The request makes no sense as it stands; change it before sending it again."""
+
+    code: ClassVar[str] = "INVALID_REQUEST"
+
+
+@dataclass(eq=False)
+class NotAuthenticated(Refusal):
+    """Who is calling is not known: a token or password is missing, wrong or expired."""
+
+    code: ClassVar[str] = "UNAUTHENTICATED"
+
+
+@dataclass(eq=False)
+class NotFound(Refusal):
+    """There is no such thing in this account."""
+
+    code: ClassVar[str] = "NOT_FOUND"
+
+
+@dataclass(eq=False)
+class InsufficientTokens(Refusal):
+    """The wallet holds too little; top it up by at least `shortfall`."""
+
+    balance: int
+    """Tokens the account could still spend."""
+    shortfall: int
+    """Tokens missing for this request."""
+    code: ClassVar[str] = "INSUFFICIENT_TOKENS"
+
+
+@dataclass(eq=False)
+class IdempotencyConflict(Refusal):
+    """The idempotency key was used before, for something else; choose another."""
+
+    code: ClassVar[str] = "IDEMPOTENCY_CONFLICT"
+
+
+@dataclass(eq=False)
+class ReservationEnded(Refusal):
+    """The hold can no longer be changed; `state` says how it ended."""
+
+    state: ReservationState
+    code: ClassVar[str] = "RESERVATION_ENDED"
+
+
+@dataclass(eq=False)
+class EmailTaken(Refusal):
+    """An account with this e-mail address exists; log in instead."""
+
+    code: ClassVar[str] = "EMAIL_TAKEN"
+
+
+@dataclass(eq=False)
+class Unavailable(Refusal):
+    """The service, or something it needs, is not there; try again in a moment."""
+
+    code: ClassVar[str] = "UNAVAILABLE"
+
+
+@dataclass(eq=False)
+class DeadlineExceeded(Unavailable):
+    """No answer came within the time the caller had."""
+
+    code: ClassVar[str] = "DEADLINE_EXCEEDED"
+
+
+@dataclass(eq=False)
+class Internal(Refusal):
+    """A fault of ours; the log of the service has the details under the correlation id."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+
+def every_refusal() -> dict[str, type[Refusal]]:
+    """Return every kind of refusal by its code, as it stands in the error header."""
+    found: dict[str, type[Refusal]] = {}
+    waiting: list[type[Refusal]] = [Refusal]
+    while waiting:
+        kind = waiting.pop()
+        found[kind.code] = kind
+        waiting.extend(kind.__subclasses__())
+    return found
