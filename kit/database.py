@@ -4,11 +4,15 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncpg
 import structlog
 
 log = structlog.get_logger(__name__)
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 _LOCK = 0x6461726B  # "dark": one number for all services, so that migrations run one at a time
 
@@ -18,7 +22,7 @@ class SchemaConflict(Exception):
 
 
 @asynccontextmanager
-async def connect(url: str, *, at_most: int = 8) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+async def connect(url: str, *, at_most: int = 8) -> AsyncIterator[Pool]:
     """Open a pool and close it when its connections are back."""
     pool = await asyncpg.create_pool(url, min_size=1, max_size=at_most, command_timeout=30)
     try:

@@ -25,6 +25,12 @@ class CreateAccount(Request[Account], subject="accounts.create"):
     password: Password
 
 
+class FindAccount(Request[Account], subject="accounts.find"):
+    """Look an account up by its address, for the operator. Raises NotFound."""
+
+    email: Email
+
+
 class AccessToken(Message):
     """A signed JWT, and how long it is good."""
 

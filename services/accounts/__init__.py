@@ -1,0 +1,1 @@
+"""Who may call: accounts, logins, and the keys that sign access tokens."""

@@ -1,0 +1,4 @@
+from kit.lifecycle import run
+from services.accounts.app import Settings, build
+
+run("accounts", Settings, build)

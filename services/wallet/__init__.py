@@ -1,0 +1,1 @@
+"""The ledger: reserve, settle, refund, top up, statement."""
