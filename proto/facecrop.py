@@ -10,6 +10,11 @@ from proto.message import Message, Request
 IcpType = Literal["school", "corporate", "sports", "childcare"]
 
 
+Flag = Literal["shrunk", "padded", "upscaled"]
+"""What a print lab wants to know of a crop: the photo had too little room around the head, so that
+the frame was drawn tighter, or its edge continued; or too few pixels for the medium size."""
+
+
 class StoredPhoto(Message, tag="stored"):
     """A photograph that lies in storage."""
 
@@ -39,6 +44,7 @@ class Portrait(Message, tag="portrait"):
     """The crop at the photograph's own resolution, or at the preset's full size if enhanced."""
     medium: StorageKey
     """The crop at the preset's medium size."""
+    flags: list[Flag] = []
 
 
 class Rejected(Message, tag="rejected"):

@@ -11,7 +11,7 @@ _hasher = PasswordHasher()
 
 @cache
 def _nobodys() -> str:
-    """Return what is checked when there is no such account, so that the time taken does not tell."""
+    """Return what is checked when there is no such account: the time taken must not tell."""
     return _hasher.hash("a password that nobody has")
 
 

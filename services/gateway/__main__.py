@@ -1,5 +1,4 @@
-from services.gateway.app import Settings, build
-
 from kit.lifecycle import run
+from services.gateway.app import Settings, build
 
 run("gateway", Settings, build)

@@ -1,0 +1,1 @@
+"""Portraits: finds the face in a photograph and crops it to a preset."""

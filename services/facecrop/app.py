@@ -1,0 +1,81 @@
+"""The face crop engine, put together."""
+
+import os
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import structlog
+from aiohttp import web
+from msgspec import Meta
+
+from kit.fetching import Fetcher
+from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
+from kit.storage import Storage
+from services.facecrop.endpoints import Endpoints
+from vision.limits import Limits
+from vision.models import connect
+
+log = structlog.get_logger(__name__)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine is told by its environment."""
+
+    nats_url: Annotated[str, Meta(description="Where the message bus is: nats://user:pw@host:4222")]
+    storage_url: Annotated[
+        str, Meta(description="Where pictures lie: file:///folder, s3://bucket/prefix, gs://, az://")
+    ]
+    triton_url: Annotated[
+        str,
+        Meta(description="gRPC address of Triton, host:port; without it models run in this process"),
+    ] = ""
+    model_repository: Annotated[
+        str, Meta(description="Folder of the models' cards, and of the models if there is no Triton")
+    ] = "triton_models/repository"
+    upscaler: Annotated[
+        Literal["upscaler_fast", "upscaler"],
+        Meta(description="Which network sharpens; `upscaler` (x4plus) wants a GPU"),
+    ] = "upscaler_fast"
+    fetch_allow: Annotated[
+        list[str],
+        Meta(description="Origins, host:port, that may be fetched although they are not public"),
+    ] = []
+    max_picture_bytes: Annotated[int, Meta(ge=1, description="Size of one photo")] = 100_000_000
+    max_picture_pixels: Annotated[int, Meta(ge=1, description="Pixels of one photo")] = 100_000_000
+    threads: Annotated[
+        int, Meta(ge=0, description="Pictures decoded or encoded at once; 0 for one a core")
+    ] = 0
+
+
+def build(settings: Settings) -> web.Application:
+    """Return the engine, ready to run."""
+    cores = settings.threads or len(os.sched_getaffinity(0))
+
+    async def engine(app: web.Application) -> AsyncIterator[None]:
+        limits = Limits(
+            most_bytes=settings.max_picture_bytes, most_pixels=settings.max_picture_pixels
+        )
+        models = await connect(settings.triton_url or None, Path(settings.model_repository))
+        app[CHECKS]["models"] = models.ready
+        log.info("models", served_by=models.kind)
+        async with (
+            Storage.open(settings.storage_url) as storage,
+            Fetcher(allow=settings.fetch_allow) as fetcher,
+        ):
+            with ThreadPoolExecutor(cores, "pictures") as threads:
+                endpoints = Endpoints(
+                    storage, fetcher, models, settings.upscaler, limits, threads
+                )
+                # two photos for each thread: while models look at one, the next is decoded
+                listening = await answering(app[BUS], "facecrop", endpoints, at_once=2 * cores)
+                yield
+                await listening.stop()
+        await models.close()
+
+    app = operator_app()
+    app.cleanup_ctx.append(bus_context(settings.nats_url, "facecrop"))
+    app.cleanup_ctx.append(engine)
+    return app

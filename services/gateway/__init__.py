@@ -1,0 +1,1 @@
+"""HTTP in, NATS out: authenticates, prices, reserves, asks, settles, answers. Owns no table."""

@@ -1,0 +1,92 @@
+"""The gateway, put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from aiohttp import web
+
+from kit.lifecycle import CHECKS, bus_context, operator_app
+from kit.lifecycle import BUS as KIT_BUS
+from kit.storage import Storage
+from services.gateway import middlewares, prices, resources
+from services.gateway.billing import Billing
+from services.gateway.identity import Identity
+from services.gateway.operations import Operation
+from services.gateway.settings import Settings
+from services.gateway.views import account, docs, facecrop, files, wallet
+
+__all__ = ["Settings", "build", "operations"]
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_SECONDS = 600.0
+
+
+def operations() -> list[Operation]:
+    """Return everything the gateway offers, in the order of the documentation."""
+    modules = (facecrop, wallet, account, files, docs)
+    return [operation for module in modules for operation in module.operations.listed]
+
+
+def build(settings: Settings) -> web.Application:
+    """Return the gateway, ready to run: the operator's side, which carries the clients' side."""
+    app = operator_app()
+    app.cleanup_ctx.append(bus_context(settings.nats_url, "gateway"))
+
+    async def public_side(app: web.Application) -> AsyncIterator[None]:
+        async with Storage.open(
+            settings.storage_url,
+            public_url=settings.public_url,
+            secrets=settings.files_secrets,
+        ) as storage:
+            public = _public(app, settings, storage)
+            runner = web.AppRunner(public, access_log=None, shutdown_timeout=settings.engine_seconds)
+            await runner.setup()
+            site = web.TCPSite(runner, settings.host, settings.port)
+            await site.start()
+            log.info("listening", address=site.name)
+            sweep = asyncio.create_task(_sweep(storage, settings.upload_hours))
+            yield
+            sweep.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweep
+            await runner.cleanup()
+            await public[resources.BILLING].close()
+
+    app.cleanup_ctx.append(public_side)
+    return app
+
+
+def _public(app: web.Application, settings: Settings, storage: Storage) -> web.Application:
+    """Return the application that clients reach."""
+    bus = app[KIT_BUS]
+    public = web.Application(
+        middlewares=middlewares.ALL, client_max_size=settings.max_json_bytes
+    )
+    public[resources.SETTINGS] = settings
+    public[resources.BUS] = bus
+    public[resources.STORAGE] = storage
+    public[resources.IDENTITY] = Identity(bus, settings.jwt_issuer, settings.jwt_audience)
+    public[resources.BILLING] = Billing(bus)
+    public[resources.PRICES] = prices.read(settings.price_book)
+    public[resources.OPERATIONS] = operations()
+    for operation in public[resources.OPERATIONS]:
+        if not operation.secured:
+            setattr(operation.handler, middlewares.PUBLIC, True)
+        public.router.add_route(operation.method, operation.path, operation.handler)
+    return public
+
+
+async def _sweep(storage: Storage, hours: float) -> None:
+    """Remove uploads that outlived their request, which only a crash leaves behind."""
+    while True:
+        try:
+            removed = await storage.delete_older("uploads", datetime.now(UTC) - timedelta(hours=hours))
+            if removed:
+                log.info("removed uploads left behind", count=removed)
+        except Exception as error:  # noqa: BLE001 - the next round tries again, whatever it was
+            log.warning("sweep failed", error=str(error))
+        await asyncio.sleep(_SWEEP_SECONDS)

@@ -1,0 +1,67 @@
+"""What happens to every request: it gets an id, is counted, its errors translated, its caller named."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from kit import context, metrics
+from services.gateway.identity import ACCOUNT
+from services.gateway.problems import translate
+from services.gateway.resources import IDENTITY, SETTINGS
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+PUBLIC = "__public__"
+"""Marks the handlers that need no access token."""
+
+
+@web.middleware
+async def named(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, its own if it brought a sane one, and answer with it."""
+    brought = request.headers.get("X-Request-Id", "")
+    request_id = brought if _ID.fullmatch(brought) else context.new_correlation_id()
+    request["request_id"] = request_id
+    context.correlation_id.set(request_id)
+    trace = request.headers.get(context.TRACE_HEADER, "")
+    context.traceparent.set(trace if _TRACEPARENT.fullmatch(trace) else "")
+    response = await handler(request)
+    if not response.prepared:
+        response.headers["X-Request-Id"] = request_id
+    return response
+
+
+@web.middleware
+async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Measure the request under its route's pattern."""
+    resource = request.match_info.route.resource
+    pattern = resource.canonical if resource else "unknown"
+    with metrics.measured("http", f"{request.method} {pattern}") as outcome:
+        response = await handler(request)
+        outcome.code = str(response.status)
+    return response
+
+
+@web.middleware
+async def translated(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer errors in the shape of the dialect."""
+    try:
+        return await handler(request)
+    except Exception as error:  # noqa: BLE001 - the one place where errors become answers
+        return translate(request, error, request.app[SETTINGS].top_up_url)
+
+
+@web.middleware
+async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find out who is calling, before anything of the body is read."""
+    matched = request.match_info
+    if matched.http_exception is None and not hasattr(matched.handler, PUBLIC):
+        request[ACCOUNT] = await request.app[IDENTITY].account(request)
+    return await handler(request)
+
+
+ALL = [named, counted, translated, authenticated]
+"""Outermost first."""

@@ -1,0 +1,112 @@
+"""The OpenAPI 3.1 document, made from the operations themselves."""
+
+import inspect
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from services.gateway.operations import Operation, Parameter
+
+_REF = "#/components/schemas/{name}"
+_JSON = "application/json"
+
+DESCRIPTION = """\
+A token-billed AI photo studio: face crops, QR subject cards, face matching, photo shoots, image
+creation and editing, billed from one wallet.
+
+Send `Authorization: Bearer <access_token>` with every request; `POST /v1/account/login` gives one.
+Every answer carries `X-Request-Id`. An error is `{"error": CODE, "message": sentence,
+"request_id"}`; too few tokens is 402 with `error`, `balance`, `shortfall` and `top_up_url`.
+"""
+
+
+def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
+    """Return the document as plain JSON values, in a stable order."""
+    types = _types(operations)
+    _, components = msgspec.json.schema_components(types, ref_template=_REF)
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        path = paths.setdefault(_openapi_path(operation.path), {})
+        path[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Darkroom",
+            "version": version,
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+
+
+def _types(operations: Sequence[Operation]) -> list[Any]:
+    found: list[Any] = []
+    for operation in operations:
+        found += [operation.body, operation.form, *operation.answers.values()]
+    return [kind for kind in dict.fromkeys(found) if kind is not None]
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described = {
+        "tags": [operation.tag],
+        "operationId": operation.handler.__module__.rpartition(".")[2]
+        + "_"
+        + operation.handler.__name__,
+        "summary": (inspect.getdoc(operation.handler) or "").partition("\n")[0],
+        "responses": {
+            str(status): _answer(status, kind) for status, kind in operation.answers.items()
+        },
+    }
+    if operation.secured:
+        described["security"] = [{"access_token": []}]
+    if operation.parameters:
+        described["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
+    if operation.body is not None:
+        described["requestBody"] = _body(_JSON, operation.body)
+    if operation.form is not None:
+        described["requestBody"] = _body("multipart/form-data", operation.form)
+    return described
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.place == "path",
+        "description": parameter.description,
+        "schema": msgspec.json.schema(parameter.kind),
+    }
+
+
+def _body(media: str, kind: type[Any]) -> dict[str, Any]:
+    return {"required": True, "content": {media: {"schema": _reference(kind)}}}
+
+
+def _answer(status: int, kind: type[Any] | None) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "headers": {"X-Request-Id": {"schema": {"type": "string"}}},
+    }
+    if kind is not None:
+        described["content"] = {_JSON: {"schema": _reference(kind)}}
+    return described
+
+
+def _reference(kind: type[Any]) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
+    return schema
+
+
+def _openapi_path(path: str) -> str:
+    """Turn aiohttp's `{key:.+}` into OpenAPI's `{key}`."""
+    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)

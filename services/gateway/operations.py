@@ -1,0 +1,87 @@
+"""Routes that describe themselves: what a handler takes and answers, for OpenAPI and for people."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from services.gateway.problems import Problem
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Body = TypeVar("Body")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something in the query string or the path."""
+
+    name: str
+    place: str
+    """`query` or `path`."""
+    description: str
+    kind: type[Any] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path; the handler's docstring is its description."""
+
+    method: str
+    path: str
+    handler: Handler
+    tag: str
+    answers: dict[int, Any]
+    """Type of the body by status; None for a body that is not JSON."""
+    body: type[Any] | None = None
+    form: type[Any] | None = None
+    """Type of the fields of a multipart form."""
+    parameters: tuple[Parameter, ...] = ()
+    secured: bool = True
+    """Whether an access token is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """A collection of operations, filled by decorating handlers."""
+
+    tag: str
+    listed: list[Operation] = field(default_factory=list)
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        answers: dict[int, Any],
+        *,
+        body: type[Any] | None = None,
+        form: type[Any] | None = None,
+        parameters: tuple[Parameter, ...] = (),
+        secured: bool = True,
+    ) -> Callable[[Handler], Handler]:
+        """Register the decorated handler."""
+
+        def register(handler: Handler) -> Handler:
+            self.listed.append(
+                Operation(method, path, handler, self.tag, answers, body, form, parameters, secured)
+            )
+            return handler
+
+        return register
+
+
+async def read_json(request: web.Request, kind: type[Body]) -> Body:
+    """Return the request's JSON body as `kind`.
+
+    Raises Problem: 415 when it is not said to be JSON, 400 when it is not JSON, 422 when a field
+    is missing or wrong; aiohttp raises 413 when it is too large.
+    """
+    if request.content_type != "application/json":
+        raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "send JSON with Content-Type application/json")
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except msgspec.ValidationError as error:
+        raise Problem(422, "INVALID_REQUEST", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem(400, "MALFORMED_JSON", "the body is not valid JSON") from error

@@ -1,0 +1,55 @@
+"""What the gateway is told by its environment."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One field per variable, named in upper case."""
+
+    nats_url: Annotated[str, Meta(description="Where the message bus is: nats://user:pw@host:4222")]
+    storage_url: Annotated[
+        str, Meta(description="Where pictures lie: file:///folder, s3://bucket/prefix, gs://, az://")
+    ]
+    files_secrets: Annotated[
+        list[str],
+        Meta(
+            min_length=1,
+            description="Secrets that sign links to files, 32 characters or more each; "
+            "the first signs, all verify",
+        ),
+    ]
+    host: Annotated[str, Meta(description="Address that clients reach")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port that clients reach")] = 8080
+    public_url: Annotated[
+        str, Meta(description="How clients write this gateway's address, without a final slash")
+    ] = "http://127.0.0.1:8080"
+    jwt_issuer: Annotated[str, Meta(description="Who signs access tokens (iss)")] = "darkroom"
+    jwt_audience: Annotated[str, Meta(description="Whom access tokens are for (aud)")] = "darkroom"
+    price_book: Annotated[
+        str, Meta(description="TOML file of prices that replace the standard ones")
+    ] = ""
+    top_up_url: Annotated[
+        str, Meta(description="Where a client whose tokens ran out is sent")
+    ] = "https://app.printcart.com/payment?tab=buy"
+    link_seconds: Annotated[
+        int, Meta(ge=60, description="How long a link to a finished file works")
+    ] = 86_400
+    max_files: Annotated[int, Meta(ge=1, description="Images in one request")] = 200
+    max_file_bytes: Annotated[int, Meta(ge=1, description="Size of one uploaded file")] = 100_000_000
+    max_upload_bytes: Annotated[
+        int, Meta(ge=1, description="Size of one upload with all its files")
+    ] = 1_000_000_000
+    max_json_bytes: Annotated[int, Meta(ge=1, description="Size of a JSON body")] = 1_000_000
+    engine_seconds: Annotated[
+        float, Meta(gt=0, description="How long an engine may take for one request")
+    ] = 120.0
+    engine_calls: Annotated[
+        int, Meta(ge=1, description="Images of one request that are worked on at once")
+    ] = 8
+    upload_hours: Annotated[
+        float,
+        Meta(gt=0, description="After how long an upload that a crash left behind is removed"),
+    ] = 2.0

@@ -1,0 +1,167 @@
+"""Face crop over HTTP, as the Printcart Studio dialect has it."""
+
+from typing import Annotated
+from uuid import uuid4
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from proto.facecrop import FaceBox, IcpType, Portrait, Rejected, RemotePhoto, StoredPhoto
+from proto.ids import AccountId, StorageKey
+from services.gateway import names
+from services.gateway.cropping import Outcome, Photo, crop
+from services.gateway.identity import ACCOUNT
+from services.gateway.operations import Operations, read_json
+from services.gateway.problems import Problem, answer, json_response
+from services.gateway.resources import SETTINGS, STORAGE
+from services.gateway.uploads import receive
+from services.gateway.views.shapes import ERROR_ANSWERS, InsufficientTokensBody
+
+operations = Operations("Face Crop")
+
+Url = Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class CropByUrl(msgspec.Struct, frozen=True, kw_only=True):
+    """Photos to fetch and crop: `image_url` or `image_urls`, not both."""
+
+    icp_type: IcpType
+    image_url: Url | None = None
+    image_urls: list[Url] | None = None
+    enhance: bool = False
+    """true to sharpen with Real-ESRGAN."""
+
+
+class CropForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Photos to crop, as one or more `file[]` parts."""
+
+    file: list[bytes] = msgspec.field(name="file[]")
+    icp_type: IcpType
+    enhance: bool = False
+
+
+class OutputUrls(msgspec.Struct, frozen=True, kw_only=True):
+    """Signed links, good for a day unless the operator set another time."""
+
+    original: str
+    medium: str
+
+
+class ErrorOfOne(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one photo could not be cropped; it is not charged."""
+
+    code: str
+    message: str
+
+
+class Cropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One photo: a face box and two links, or an error."""
+
+    filename: str
+    icp_type: IcpType
+    face_box: FaceBox | None = None
+    """In pixels of the upright original."""
+    output_urls: OutputUrls | None = None
+    flags: list[str] = []
+    """What a print lab wants to know: `shrunk`, `padded`, `upscaled`."""
+    error: ErrorOfOne | None = None
+
+
+class CropAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Every photo in the order sent, and what it cost: `tokens_deducted - tokens_refunded`."""
+
+    results: list[Cropped]
+    tokens_deducted: int
+    tokens_refunded: int
+    wallet_transaction_id: str
+
+
+ANSWERS = {200: CropAnswer, 402: InsufficientTokensBody, **ERROR_ANSWERS}
+
+
+@operations.add("POST", "/v1/services/studio/face-crop", ANSWERS, body=CropByUrl)
+async def by_url(request: web.Request) -> web.Response:
+    """Fetch one or more photos, crop the face in each to a preset."""
+    body = await read_json(request, CropByUrl)
+    if (body.image_url is None) == (body.image_urls is None):
+        raise Problem(422, "INVALID_REQUEST", "send either image_url or image_urls")
+    urls = [body.image_url] if body.image_url is not None else body.image_urls or []
+    _check_count(len(urls), request.app[SETTINGS].max_files)
+    photos = [Photo(names.of_url(url), RemotePhoto(url=url)) for url in urls]
+    outcome = await crop(request.app, request[ACCOUNT], photos, body.icp_type, body.enhance)
+    return await _answer(request, outcome, body.icp_type)
+
+
+@operations.add("POST", "/v1/services/studio/face-crop/upload", ANSWERS, form=CropForm)
+async def by_upload(request: web.Request) -> web.Response:
+    """Crop the face in each uploaded photo to a preset."""
+    account: AccountId = request[ACCOUNT]
+    storage, settings = request.app[STORAGE], request.app[SETTINGS]
+    folder = StorageKey(f"uploads/{account}/{uuid4()}")
+    try:
+        upload = await receive(request, storage, folder, settings)
+        _check_count(len(upload.files), settings.max_files)
+        icp_type, enhance = _fields(upload.fields)
+        photos = [Photo(file.filename, StoredPhoto(key=file.key)) for file in upload.files]
+        outcome = await crop(request.app, account, photos, icp_type, enhance)
+    finally:
+        await storage.delete_folder(folder)
+    return await _answer(request, outcome, icp_type)
+
+
+def _check_count(count: int, at_most: int) -> None:
+    if count == 0:
+        raise Problem(422, "INVALID_REQUEST", "send at least one photo")
+    if count > at_most:
+        raise Problem(422, "TOO_MANY_FILES", f"send at most {at_most} photos in one request")
+
+
+def _fields(fields: dict[str, str]) -> tuple[IcpType, bool]:
+    enhance = {"": False, "false": False, "0": False, "true": True, "1": True}.get(
+        fields.get("enhance", "").lower()
+    )
+    if enhance is None:
+        raise Problem(422, "INVALID_REQUEST", "enhance must be true or false")
+    try:
+        return msgspec.convert(fields.get("icp_type", ""), IcpType), enhance
+    except msgspec.ValidationError as error:
+        message = "icp_type must be one of school, corporate, sports, childcare"
+        raise Problem(422, "INVALID_REQUEST", message) from error
+
+
+async def _answer(request: web.Request, outcome: Outcome, icp_type: IcpType) -> web.Response:
+    body = CropAnswer(
+        results=[
+            await _cropped(request, photo, result, icp_type)
+            for photo, result in zip(outcome.photos, outcome.results, strict=True)
+        ],
+        tokens_deducted=outcome.deducted,
+        tokens_refunded=outcome.refunded,
+        wallet_transaction_id=outcome.transaction_id,
+    )
+    if outcome.succeeded:
+        return json_response(body)
+    facts = msgspec.to_builtins(body)
+    sentence = "none of the photos could be cropped; all tokens were given back"
+    return answer(request, 422, "NO_PHOTO_CROPPED", sentence, facts)
+
+
+async def _cropped(
+    request: web.Request, photo: Photo, result: Portrait | Rejected, icp_type: IcpType
+) -> Cropped:
+    if isinstance(result, Rejected):
+        error = ErrorOfOne(code=result.code, message=result.message)
+        return Cropped(filename=photo.filename, icp_type=icp_type, error=error)
+    storage, seconds = request.app[STORAGE], request.app[SETTINGS].link_seconds
+    urls = OutputUrls(
+        original=await storage.sign_get(result.original, seconds),
+        medium=await storage.sign_get(result.medium, seconds),
+    )
+    return Cropped(
+        filename=photo.filename,
+        icp_type=icp_type,
+        face_box=result.face_box,
+        output_urls=urls,
+        flags=result.flags,
+    )
