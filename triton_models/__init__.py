@@ -1,0 +1,1 @@
+"""The models: what builds them, the repository that Triton mounts, and the embedded server."""

@@ -1,0 +1,131 @@
+"""Finding faces.
+
+The detector sees squares of 128 pixels and finds faces that fill a tenth to the whole of one. So a
+picture is cut into overlapping squares of several sizes, which go to the model as one batch; what
+it finds is merged, and each find is looked at once more, alone and turned so that its eyes are
+level. That second look removed all 12 false faces in a test of 126 photographs and lost 1 face
+of 43.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vision.finds import Find, read_closely, read_tiles
+from vision.geometry import Affine, Box, Landmarks, Point
+from vision.models import ModelName, Models, Tensor
+from vision.picture import Pixels
+from vision.resize import reduce_to
+from vision.tiles import SIDE, Halves, Tile, overview, squares, turned
+
+LOOK_SIDE = 1280
+"""Longer side of the copy that is searched. At the finest size of squares it is still reduced
+to half, so more would show nothing."""
+
+_COARSE = (1.0, 0.5)
+_FINE = (0.28,)
+_SECOND_LOOK = 2.0
+"""Side of the square of the second look, in sides of the found box."""
+_MOST_SECOND_LOOKS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face, in pixels of the picture that was given."""
+
+    box: Box
+    """From brows to chin, about square, in the frame of a level head: for a tilted head it is the
+    box that the head would have upright, about the same centre. May reach beyond the picture."""
+    landmarks: Landmarks
+    score: float
+    """How sure the detector is, 0.75 to 1."""
+
+    @property
+    def roll(self) -> float:
+        """Degrees, -180 to 180, by which the head is tilted clockwise as seen in the picture."""
+        return self.landmarks.roll
+
+
+async def detect(models: Models, pixels: Pixels, thorough: bool = False) -> list[Face]:
+    """Find the faces in a picture.
+
+    Looks for faces of at least a tenth of half the picture's shorter side. Only if there are none
+    does it look for smaller ones, and then for faces in a picture that lies on its side or upside
+    down. One to two requests to the model for a portrait. Work on pixels runs in the event loop's
+    default executor, which should have as many threads as there are cores.
+
+    Args:
+        models: Where to run the detector.
+        pixels: uint8 [height, width, 3] RGB at any size; colours need not be exact.
+        thorough: Look for the small ones also when there are large ones, as in a group.
+
+    Returns:
+        Faces, the largest first; empty if there are none.
+
+    Raises:
+        ModelError: See `Models.infer`.
+    """
+    picture, back_x, back_y = await asyncio.to_thread(_prepare, pixels)
+    for fractions, quarters in _passes(thorough):
+        finds = await _search(models, picture, fractions, quarters)
+        if finds:
+            break
+    faces = [
+        Face(find.box.scaled(back_x, back_y), find.landmarks.scaled(back_x, back_y), find.score)
+        for find in finds
+    ]
+    return sorted(faces, key=lambda face: -face.box.area)
+
+
+def _prepare(pixels: Pixels) -> tuple[Halves, float, float]:
+    look = reduce_to(pixels, LOOK_SIDE)
+    return Halves(look.pixels), look.scale_x, look.scale_y
+
+
+def _passes(thorough: bool) -> Iterator[tuple[tuple[float, ...], int]]:
+    """Sizes of squares and quarter turns, the most likely first."""
+    if thorough:
+        yield _COARSE + _FINE, 0
+    else:
+        yield _COARSE, 0
+        yield _FINE, 0
+    for quarters in (2, 1, 3):
+        yield _COARSE, quarters
+
+
+async def _search(
+    models: Models, picture: Halves, fractions: Sequence[float], quarters: int
+) -> list[Find]:
+    tiles = await asyncio.to_thread(_tiles, picture, fractions, quarters)
+    answer = await models.infer(ModelName.FACE_DETECTOR, _batch(tiles))
+    close = await asyncio.to_thread(_second_looks, picture, tiles, answer)
+    if not close:
+        return []
+    answer = await models.infer(ModelName.FACE_DETECTOR, _batch(close))
+    return await asyncio.to_thread(read_closely, close, answer)
+
+
+def _tiles(picture: Halves, fractions: Sequence[float], quarters: int) -> list[Tile]:
+    cut = squares(picture, fractions)
+    if 1.0 in fractions and picture.width != picture.height:
+        cut.append(overview(picture))
+    return [turned(tile, quarters) for tile in cut]
+
+
+def _second_looks(picture: Halves, tiles: Sequence[Tile], answer: Tensor) -> list[Tile]:
+    """A square about each possible face, turned so that its eyes are level."""
+    looks = []
+    for find in read_tiles(tiles, answer)[:_MOST_SECOND_LOOKS]:
+        side = max(find.box.width, find.box.height) * _SECOND_LOOK
+        place = Affine.similarity(side, find.landmarks.roll, Point(0.5, 0.5), find.box.centre)
+        looks.append(Tile(picture.cut(place), place, whole=True))
+    return looks
+
+
+def _batch(tiles: Sequence[Tile]) -> Pixels:
+    batch = np.empty((len(tiles), SIDE, SIDE, 3), np.uint8)
+    for place, tile in zip(batch, tiles, strict=True):
+        place[:] = tile.pixels
+    return batch
