@@ -1,5 +1,4 @@
-from services.facecrop.app import Settings, build
-
 from kit.lifecycle import run
+from services.facecrop.app import Settings, build
 
 run("facecrop", Settings, build)

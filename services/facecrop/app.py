@@ -1,5 +1,6 @@
 """The face crop engine, put together."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +11,23 @@ import msgspec
 import structlog
 from aiohttp import web
 from msgspec import Meta
+from prometheus_client import Gauge
 
 from kit.fetching import Fetcher
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
 from services.facecrop.endpoints import Endpoints
+from vision.connect import connect
 from vision.limits import Limits
-from vision.models import connect
+from vision.models import ModelName
+from vision.upscale import Upscaler
+
+_UPSCALERS: dict[str, Upscaler] = {
+    "upscaler_fast": ModelName.UPSCALER_FAST,
+    "upscaler": ModelName.UPSCALER,
+}
+
+MODELS = Gauge("darkroom_models", "What runs the models: 1 for the one in use", ("served_by",))
 
 log = structlog.get_logger(__name__)
 
@@ -26,14 +37,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     nats_url: Annotated[str, Meta(description="Where the message bus is: nats://user:pw@host:4222")]
     storage_url: Annotated[
-        str, Meta(description="Where pictures lie: file:///folder, s3://bucket/prefix, gs://, az://")
+        str,
+        Meta(description="Where pictures lie: file:///folder, s3://bucket/prefix, gs://, az://"),
     ]
     triton_url: Annotated[
         str,
-        Meta(description="gRPC address of Triton, host:port; without it models run in this process"),
+        Meta(
+            description="gRPC address of Triton, host:port; without it models run in this process"
+        ),
     ] = ""
     model_repository: Annotated[
-        str, Meta(description="Folder of the models' cards, and of the models if there is no Triton")
+        str,
+        Meta(description="Folder of the models, read where there is no Triton"),
     ] = "triton_models/repository"
     upscaler: Annotated[
         Literal["upscaler_fast", "upscaler"],
@@ -58,17 +73,22 @@ def build(settings: Settings) -> web.Application:
         limits = Limits(
             most_bytes=settings.max_picture_bytes, most_pixels=settings.max_picture_pixels
         )
-        models = await connect(settings.triton_url or None, Path(settings.model_repository))
-        app[CHECKS]["models"] = models.ready
-        log.info("models", served_by=models.kind)
+        models = connect(settings.triton_url or None, Path(settings.model_repository))
+        upscaler = _UPSCALERS[settings.upscaler]
+
+        async def check() -> bool:
+            return await models.ready([ModelName.FACE_DETECTOR])
+
+        app[CHECKS]["models"] = check
+        log.info("models", served_by=models.kind, description=models.description)
+        MODELS.labels(models.kind).set(1)
         async with (
             Storage.open(settings.storage_url) as storage,
             Fetcher(allow=settings.fetch_allow) as fetcher,
         ):
             with ThreadPoolExecutor(cores, "pictures") as threads:
-                endpoints = Endpoints(
-                    storage, fetcher, models, settings.upscaler, limits, threads
-                )
+                asyncio.get_running_loop().set_default_executor(threads)
+                endpoints = Endpoints(storage, fetcher, models, upscaler, limits, threads)
                 # two photos for each thread: while models look at one, the next is decoded
                 listening = await answering(app[BUS], "facecrop", endpoints, at_once=2 * cores)
                 yield

@@ -18,9 +18,9 @@ from vision.decode import decode
 from vision.errors import ModelError, PictureError
 from vision.faces import Face, detect
 from vision.limits import Limits
-from vision.models import ModelName, Models
+from vision.models import Models
 from vision.picture import Picture, Pixels
-from vision.upscale import upscale
+from vision.upscale import Upscaler, upscale
 
 Result = TypeVar("Result")
 
@@ -33,7 +33,7 @@ class Endpoints:
         storage: Storage,
         fetcher: Fetcher,
         models: Models,
-        upscaler: ModelName,
+        upscaler: Upscaler,
         limits: Limits,
         threads: Executor,
     ) -> None:

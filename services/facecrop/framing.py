@@ -5,6 +5,7 @@ shrunk around the eye point, which keeps the eyes where the preset wants them, u
 fill more than `_TIGHTEST` times its share; what is still outside then is padded.
 """
 
+import math
 from dataclasses import dataclass
 
 from services.facecrop.presets import Preset
@@ -37,20 +38,14 @@ class Frame:
 def head_height(face: Face) -> float:
     """Return crown to chin in pixels, estimated from eyes and mouth."""
     marks = face.landmarks
-    by_eyes = _HEAD_PER_EYE_DISTANCE * marks.right_eye.distance(marks.left_eye)
-    by_mouth = _HEAD_PER_EYES_TO_MOUTH * eye_point(face).distance(marks.mouth)
+    by_eyes = _HEAD_PER_EYE_DISTANCE * _distance(marks.right_eye, marks.left_eye)
+    by_mouth = _HEAD_PER_EYES_TO_MOUTH * _distance(marks.eye_centre, marks.mouth)
     return max(by_eyes, by_mouth / _TURNED)
-
-
-def eye_point(face: Face) -> Point:
-    """Return the point half-way between the eyes."""
-    marks = face.landmarks
-    return marks.right_eye.midpoint(marks.left_eye)
 
 
 def frame(face: Face, preset: Preset, width: int, height: int) -> Frame:
     """Place the preset's frame around a face in a photograph of `width` by `height` pixels."""
-    eyes = eye_point(face)
+    eyes = face.landmarks.eye_centre
     wanted = head_height(face) / preset.head
     aspect = preset.aspect[0] / preset.aspect[1]
     fits = min(
@@ -70,4 +65,8 @@ def frame(face: Face, preset: Preset, width: int, height: int) -> Frame:
 
 def main_face(faces: list[Face]) -> Face:
     """Choose whom the portrait is of: the largest face, as the nearest to the camera."""
-    return max(faces, key=lambda face: face.box.width * face.box.height)
+    return max(faces, key=lambda face: face.box.area)
+
+
+def _distance(one: Point, other: Point) -> float:
+    return math.hypot(one.x - other.x, one.y - other.y)

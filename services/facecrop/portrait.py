@@ -1,4 +1,4 @@
-"""Drawing: from a decoded photograph and a frame to finished files. Plain functions, for threads."""
+"""Drawing: from a decoded photograph and a frame to finished files. Plain functions for threads."""
 
 import math
 from dataclasses import dataclass

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from aiohttp import web
 
-from kit.lifecycle import CHECKS, bus_context, operator_app
 from kit.lifecycle import BUS as KIT_BUS
+from kit.lifecycle import bus_context, operator_app
 from kit.storage import Storage
 from services.gateway import middlewares, prices, resources
 from services.gateway.billing import Billing
@@ -43,7 +43,9 @@ def build(settings: Settings) -> web.Application:
             secrets=settings.files_secrets,
         ) as storage:
             public = _public(app, settings, storage)
-            runner = web.AppRunner(public, access_log=None, shutdown_timeout=settings.engine_seconds)
+            runner = web.AppRunner(
+                public, access_log=None, shutdown_timeout=settings.engine_seconds
+            )
             await runner.setup()
             site = web.TCPSite(runner, settings.host, settings.port)
             await site.start()
@@ -63,9 +65,7 @@ def build(settings: Settings) -> web.Application:
 def _public(app: web.Application, settings: Settings, storage: Storage) -> web.Application:
     """Return the application that clients reach."""
     bus = app[KIT_BUS]
-    public = web.Application(
-        middlewares=middlewares.ALL, client_max_size=settings.max_json_bytes
-    )
+    public = web.Application(middlewares=middlewares.ALL, client_max_size=settings.max_json_bytes)
     public[resources.SETTINGS] = settings
     public[resources.BUS] = bus
     public[resources.STORAGE] = storage
@@ -76,7 +76,10 @@ def _public(app: web.Application, settings: Settings, storage: Storage) -> web.A
     for operation in public[resources.OPERATIONS]:
         if not operation.secured:
             setattr(operation.handler, middlewares.PUBLIC, True)
-        public.router.add_route(operation.method, operation.path, operation.handler)
+        if operation.method == "GET":
+            public.router.add_get(operation.path, operation.handler)  # and HEAD
+        else:
+            public.router.add_route(operation.method, operation.path, operation.handler)
     return public
 
 
@@ -84,7 +87,9 @@ async def _sweep(storage: Storage, hours: float) -> None:
     """Remove uploads that outlived their request, which only a crash leaves behind."""
     while True:
         try:
-            removed = await storage.delete_older("uploads", datetime.now(UTC) - timedelta(hours=hours))
+            removed = await storage.delete_older(
+                StorageKey("uploads"), datetime.now(UTC) - timedelta(hours=hours)
+            )
             if removed:
                 log.info("removed uploads left behind", count=removed)
         except Exception as error:  # noqa: BLE001 - the next round tries again, whatever it was

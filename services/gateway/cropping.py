@@ -15,7 +15,6 @@ from proto.facecrop import CropFace, IcpType, Portrait, Rejected, RemotePhoto, S
 from proto.ids import AccountId, StorageKey
 from services.gateway import names
 from services.gateway.resources import BILLING, BUS, PRICES, SETTINGS, STORAGE
-
 from services.gateway.settings import Settings
 
 Result = TypeVar("Result")
@@ -91,7 +90,9 @@ async def crop(
     )
 
 
-async def _ask(bus: Bus, requests: Sequence[CropFace], settings: Settings) -> list[Portrait | Rejected]:
+async def _ask(
+    bus: Bus, requests: Sequence[CropFace], settings: Settings
+) -> list[Portrait | Rejected]:
     slots = asyncio.Semaphore(settings.engine_calls)
 
     async def ask(request: CropFace) -> Portrait | Rejected:

@@ -1,4 +1,4 @@
-"""What happens to every request: it gets an id, is counted, its errors translated, its caller named."""
+"""Every request gets an id, is counted, has its errors translated and its caller named."""
 
 import re
 from collections.abc import Awaitable, Callable

@@ -57,7 +57,7 @@ def _types(operations: Sequence[Operation]) -> list[Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    described = {
+    described: dict[str, Any] = {
         "tags": [operation.tag],
         "operationId": operation.handler.__module__.rpartition(".")[2]
         + "_"

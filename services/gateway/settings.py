@@ -11,7 +11,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     nats_url: Annotated[str, Meta(description="Where the message bus is: nats://user:pw@host:4222")]
     storage_url: Annotated[
-        str, Meta(description="Where pictures lie: file:///folder, s3://bucket/prefix, gs://, az://")
+        str,
+        Meta(description="Where pictures lie: file:///folder, s3://bucket/prefix, gs://, az://"),
     ]
     files_secrets: Annotated[
         list[str],
@@ -31,14 +32,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     price_book: Annotated[
         str, Meta(description="TOML file of prices that replace the standard ones")
     ] = ""
-    top_up_url: Annotated[
-        str, Meta(description="Where a client whose tokens ran out is sent")
-    ] = "https://app.printcart.com/payment?tab=buy"
+    top_up_url: Annotated[str, Meta(description="Where a client whose tokens ran out is sent")] = (
+        "https://app.printcart.com/payment?tab=buy"
+    )
     link_seconds: Annotated[
         int, Meta(ge=60, description="How long a link to a finished file works")
     ] = 86_400
     max_files: Annotated[int, Meta(ge=1, description="Images in one request")] = 200
-    max_file_bytes: Annotated[int, Meta(ge=1, description="Size of one uploaded file")] = 100_000_000
+    max_file_bytes: Annotated[int, Meta(ge=1, description="Size of one uploaded file")] = (
+        100_000_000
+    )
     max_upload_bytes: Annotated[
         int, Meta(ge=1, description="Size of one upload with all its files")
     ] = 1_000_000_000

@@ -11,6 +11,8 @@ from services.gateway.views.shapes import ERROR_ANSWERS, ErrorBody
 
 operations = Operations("Account")
 
+_BEARER = "Bearer"
+
 
 class LoginBody(msgspec.Struct, frozen=True, kw_only=True):
     """Who you are."""
@@ -41,17 +43,13 @@ async def login(request: web.Request) -> web.Response:
     """Exchange e-mail and password for an access token."""
     body = await read_json(request, LoginBody)
     access = await request.app[BUS].request(Login(email=body.email, password=body.password))
-    token = TokenBody(
-        access_token=access.token, token_type="Bearer", expires_in=access.expires_in
-    )
+    token = TokenBody(access_token=access.token, token_type=_BEARER, expires_in=access.expires_in)
     response = json_response(token)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-@operations.add(
-    "GET", "/.well-known/jwks.json", {200: JwksBody, 503: ErrorBody}, secured=False
-)
+@operations.add("GET", "/.well-known/jwks.json", {200: JwksBody, 503: ErrorBody}, secured=False)
 async def jwks(request: web.Request) -> web.Response:
     """Publish the keys that verify access tokens."""
     known = await request.app[IDENTITY].public_keys()

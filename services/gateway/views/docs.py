@@ -20,7 +20,8 @@ _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 
 @operations.add("GET", "/openapi.json", {200: None}, secured=False)
 async def openapi(request: web.Request) -> web.Response:
     """Describe this API as OpenAPI 3.1."""
-    return json_response(document(request.app[OPERATIONS], VERSION))
+    listed = request.app[OPERATIONS]
+    return json_response(document(listed, VERSION))
 
 
 @operations.add("GET", "/docs", {200: None}, secured=False)
@@ -44,7 +45,9 @@ async def front_door(_: web.Request) -> web.Response:
 
 def _file(name: str, content_type: str) -> web.Response:
     headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=_text(name), content_type=content_type, charset="utf-8", headers=headers)
+    return web.Response(
+        body=_text(name), content_type=content_type, charset="utf-8", headers=headers
+    )
 
 
 @cache

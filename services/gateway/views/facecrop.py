@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from proto.facecrop import FaceBox, IcpType, Portrait, Rejected, RemotePhoto, StoredPhoto
+from proto.facecrop import FaceBox, Flag, IcpType, Portrait, Rejected, RemotePhoto, StoredPhoto
 from proto.ids import AccountId, StorageKey
 from services.gateway import names
 from services.gateway.cropping import Outcome, Photo, crop
@@ -63,7 +63,7 @@ class Cropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     face_box: FaceBox | None = None
     """In pixels of the upright original."""
     output_urls: OutputUrls | None = None
-    flags: list[str] = []
+    flags: list[Flag] = []
     """What a print lab wants to know: `shrunk`, `padded`, `upscaled`."""
     error: ErrorOfOne | None = None
 
@@ -155,8 +155,8 @@ async def _cropped(
         return Cropped(filename=photo.filename, icp_type=icp_type, error=error)
     storage, seconds = request.app[STORAGE], request.app[SETTINGS].link_seconds
     urls = OutputUrls(
-        original=await storage.sign_get(result.original, seconds),
-        medium=await storage.sign_get(result.medium, seconds),
+        original=await storage.link_to_get(result.original, seconds),
+        medium=await storage.link_to_get(result.medium, seconds),
     )
     return Cropped(
         filename=photo.filename,

@@ -109,9 +109,7 @@ async def prices(request: web.Request) -> web.Response:
     return json_response(PricesBody(prices=listed))
 
 
-def _whole_number(
-    request: web.Request, name: str, default: int | None, at_most: int
-) -> int | None:
+def _whole_number(request: web.Request, name: str, default: int | None, at_most: int) -> int | None:
     text = request.query.get(name)
     if text is None:
         return default

@@ -1,0 +1,236 @@
+"""Fetching what a caller's URL names, without becoming the caller's hand inside our network.
+
+FetchError
+├── UrlNotAllowed       not http(s), not public, or a redirect to such a place
+├── UrlUnreachable      no such host, nobody listens, TLS fails, or it is no HTTP
+├── UrlTooSlow          not done in time
+├── UrlTooLarge         more bytes than allowed
+└── UrlRefused          the server answered, but with an error or something we do not take
+
+Every address that a name resolves to must be public, and the check happens in the resolver that the
+connection itself uses: what was checked is what is connected to, at every redirect. Proxies of the
+environment are not used, for behind one nobody knows where a request goes.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, ClassVar, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from kit.addresses import is_public
+
+Resolve = Callable[[str], Awaitable[list[str]]]
+"""Takes a host name, returns its addresses; raises OSError."""
+
+_PORTS = {"http": 80, "https": 443}
+_LONGEST_URL = 4096
+_REDIRECTS = 5
+_REDIRECT_STATUS = (301, 302, 303, 307, 308)
+_CHUNK_BYTES = 64 * 1024
+_HEADERS = {"User-Agent": "Darkroom", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+
+
+class FetchError(Exception):
+    """The URL cannot be used; `str(error)` is for the person who gave it."""
+
+    code: ClassVar[str] = "URL_UNREACHABLE"
+
+
+class UrlNotAllowed(FetchError):
+    """The URL is not one that is fetched here. Says the same of every place that is not public."""
+
+    code: ClassVar[str] = "URL_NOT_ALLOWED"
+
+
+class UrlUnreachable(FetchError):
+    """No answer came from there; check the address."""
+
+    code: ClassVar[str] = "URL_UNREACHABLE"
+
+
+class UrlTooSlow(FetchError):
+    """The answer did not come in time; try again or upload the file."""
+
+    code: ClassVar[str] = "URL_TOO_SLOW"
+
+
+class UrlTooLarge(FetchError):
+    """There are more bytes than allowed."""
+
+    code: ClassVar[str] = "URL_TOO_LARGE"
+
+
+class UrlRefused(FetchError):
+    """The server answered with an error, or with something that is not taken."""
+
+    code: ClassVar[str] = "URL_REFUSED"
+
+
+class Fetcher:
+    """Fetches public http and https URLs, on ports 80 and 443. Use as an async context."""
+
+    def __init__(
+        self,
+        allow: Collection[str] = (),
+        *,
+        seconds: float = 20.0,
+        connect_seconds: float = 5.0,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """Prepare to fetch.
+
+        Args:
+            allow: Origins, `host:port`, that may be fetched although they are not public. Only
+                exactly these: what they redirect to is checked like anything else.
+            seconds: For one URL with all its redirects and its body.
+            connect_seconds: For one connection.
+            resolve: How names become addresses; the system's resolver unless given.
+        """
+        self._allow = frozenset(origin.lower() for origin in allow)
+        self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds)
+        self._resolver = _PublicOnly(self._allow, resolve or _system_resolve)
+
+    async def __aenter__(self) -> Self:
+        """Open connections as they are needed."""
+        connector = aiohttp.TCPConnector(
+            resolver=self._resolver, use_dns_cache=False, limit=64, force_close=True
+        )
+        self._client = aiohttp.ClientSession(
+            connector=connector,
+            timeout=self._timeout,
+            headers=_HEADERS,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection."""
+        await self._client.close()
+
+    async def fetch(self, url: str, max_bytes: int) -> bytes:
+        """Return what lies behind a URL, at most `max_bytes` of it. Raises FetchError."""
+        try:
+            async with asyncio.timeout(self._timeout.total):
+                return await self._follow(_parsed(url), max_bytes)
+        except TimeoutError as error:
+            raise UrlTooSlow("The address did not answer in time.") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if _not_allowed_inside(error):
+                raise _refusal() from error
+            raise UrlUnreachable("Nothing could be fetched from this address.") from error
+
+    async def _follow(self, url: URL, max_bytes: int) -> bytes:
+        for _ in range(_REDIRECTS + 1):
+            self._check(url)
+            async with self._client.get(url, allow_redirects=False) as answer:
+                if answer.status not in _REDIRECT_STATUS:
+                    return await _body(answer, max_bytes)
+                target = url.join(_parsed(answer.headers.get("Location", "")))
+            if url.scheme == "https" and target.scheme != "https":
+                raise UrlNotAllowed("The address redirects from https to http.")
+            url = target
+        raise UrlRefused(f"The address redirects more than {_REDIRECTS} times.")
+
+    def _check(self, url: URL) -> None:
+        """Refuse what can be seen to be wrong; names are checked when they are resolved."""
+        host = (url.host or "").lower()
+        if url.scheme not in _PORTS or not host or url.user is not None or url.password is not None:
+            raise _refusal()
+        if f"{host}:{url.port}" in self._allow:
+            return
+        if url.port != _PORTS[url.scheme]:
+            raise _refusal()
+        # aiohttp connects to a literal address without asking the resolver
+        if _is_literal(host) and not is_public(host):
+            raise _refusal()
+
+
+class _PublicOnly(AbstractResolver):
+    """Resolves names to public addresses only, which is what the connection is then made to."""
+
+    def __init__(self, allow: frozenset[str], resolve: Resolve) -> None:
+        self._allow = allow
+        self._resolve = resolve
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host; all must be public, unless the origin is allowed."""
+        addresses = await self._resolve(host)
+        allowed = f"{host.lower()}:{port}" in self._allow
+        if not addresses or not (allowed or all(map(is_public, addresses))):
+            raise _NotPublicError(host)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class _NotPublicError(OSError):
+    """A name led to an address that is not public; travels through aiohttp as its cause."""
+
+
+async def _system_resolve(host: str) -> list[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(address[0]) for _, _, _, _, address in found]
+
+
+async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    if answer.status != 200:
+        raise UrlRefused(f"The address answered with status {answer.status}.")
+    if answer.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
+        raise UrlRefused("The address answered with a compressed body, which is not taken.")
+    too_large = UrlTooLarge(f"The file is larger than {max_bytes:,} bytes.")
+    if (answer.content_length or 0) > max_bytes:
+        raise too_large
+    body = bytearray()
+    async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large
+    return bytes(body)
+
+
+def _parsed(text: str) -> URL:
+    if not text or len(text) > _LONGEST_URL or any(ord(c) < 33 or ord(c) == 127 for c in text):
+        raise _refusal()
+    try:
+        return URL(text)
+    except ValueError as error:
+        raise _refusal() from error
+
+
+def _is_literal(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _not_allowed_inside(error: BaseException | None) -> bool:
+    seen: Any = error
+    while seen is not None:
+        if isinstance(seen, _NotPublicError) or isinstance(
+            getattr(seen, "os_error", None), _NotPublicError
+        ):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _refusal() -> UrlNotAllowed:
+    return UrlNotAllowed("Only public http and https addresses are fetched.")

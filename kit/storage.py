@@ -1,0 +1,213 @@
+"""Where pictures lie: a local folder, or S3, Google or Azure storage by URL, through obstore.
+
+StorageError
+├── ObjectNotFound      there is nothing under this key
+├── ObjectTooLarge      more bytes than the caller allows
+└── BadKey              the key would leave its folder or cannot be written as a path
+"""
+
+import re
+import shutil
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
+
+from kit.signing import Grant, Signer
+from proto.ids import StorageKey
+
+if TYPE_CHECKING:
+    from obstore import Attributes
+
+_Store: TypeAlias = LocalStore | S3Store | GCSStore | AzureStore
+
+_PART = re.compile(r"[^/\x00-\x1f\x7f\\]{1,255}")
+_CHUNK_BYTES = 1024 * 1024
+
+
+class StorageError(Exception):
+    """Storage cannot do what was asked."""
+
+
+class ObjectNotFound(StorageError):
+    """There is nothing under this key; it was never written or has been removed."""
+
+
+class ObjectTooLarge(StorageError):
+    """The object has more bytes than the caller allows; nothing of it is kept."""
+
+
+class BadKey(StorageError):
+    """The key would leave its folder or cannot be written as a path."""
+
+
+class Storage:
+    """Objects by key. Writes are atomic: an object is there whole or not at all."""
+
+    def __init__(
+        self, store: _Store, root: Path | None, public_url: str, signer: Signer | None
+    ) -> None:
+        self._store = store
+        self._root = root
+        self._public_url = public_url.rstrip("/")
+        self._signer = signer
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, url: str, *, public_url: str = "", secrets: Sequence[str] = ()
+    ) -> AsyncIterator["Storage"]:
+        """Open `file:///folder` (made if missing, closed to other users) or `s3://bucket/prefix`.
+
+        Args:
+            url: Where objects lie; credentials of clouds come from the environment.
+            public_url: Address of the gateway that serves a local folder.
+            secrets: Sign links to a local folder; without them no links can be made.
+        """
+        signer = Signer(secrets) if secrets else None
+        parts = urlsplit(url)
+        if parts.scheme in ("", "file"):
+            root = _folder(unquote(parts.path))
+            yield cls(LocalStore(root, automatic_cleanup=True), root, public_url, signer)
+        else:
+            store = from_url(url)
+            if not isinstance(store, S3Store | GCSStore | AzureStore):
+                raise StorageError(f"{parts.scheme}:// is no storage that links can be made for")
+            yield cls(store, None, public_url, signer)
+
+    @property
+    def signer(self) -> Signer | None:
+        """What signs links to local files; None where the object store signs its own."""
+        return self._signer if self._root else None
+
+    async def put(self, key: StorageKey, data: bytes, content_type: str) -> None:
+        """Write an object."""
+        await obstore.put_async(
+            self._store, _checked(key), data, attributes=self._attributes(content_type)
+        )
+
+    async def put_stream(
+        self,
+        key: StorageKey,
+        chunks: AsyncIterator[bytes],
+        *,
+        max_bytes: int,
+        content_type: str = "application/octet-stream",
+    ) -> int:
+        """Write an object as it comes, a few megabytes at a time in memory. Returns its size.
+
+        Raises ObjectTooLarge; then, or when `chunks` raises or this is cancelled, nothing is kept.
+        """
+        size = 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal size
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > max_bytes:
+                    raise ObjectTooLarge(f"more than {max_bytes:,} bytes")
+                yield chunk
+
+        await obstore.put_async(
+            self._store, _checked(key), counted(), attributes=self._attributes(content_type)
+        )
+        return size
+
+    async def get(self, key: StorageKey, max_bytes: int) -> bytes:
+        """Read an object into memory. Raises ObjectNotFound, ObjectTooLarge."""
+        found = await self._find(key)
+        if found.meta["size"] > max_bytes:
+            raise ObjectTooLarge(f"more than {max_bytes:,} bytes")
+        return bytes(await found.bytes_async())
+
+    async def stream(self, key: StorageKey) -> tuple[int, AsyncIterator[bytes]]:
+        """Return an object's size and its bytes piece by piece. Raises ObjectNotFound."""
+        found = await self._find(key)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
+                yield bytes(piece)
+
+        return found.meta["size"], pieces()
+
+    async def delete_folder(self, folder: StorageKey) -> int:
+        """Remove every object whose key starts with `folder/`. Returns how many there were."""
+        keys = [key async for key, _ in self.list(folder)]
+        if keys:
+            await obstore.delete_async(self._store, keys)
+        if self._root is not None:
+            shutil.rmtree(self._root / _checked(folder), ignore_errors=True)
+        return len(keys)
+
+    async def delete_older(self, folder: StorageKey, than: datetime) -> int:
+        """Remove the objects below `folder` last written before `than`. Returns how many."""
+        keys = [key async for key, written in self.list(folder) if written < than]
+        if keys:
+            await obstore.delete_async(self._store, keys)
+        return len(keys)
+
+    async def list(self, folder: StorageKey) -> AsyncIterator[tuple[StorageKey, datetime]]:
+        """Yield key and time of writing of each object below `folder`."""
+        async for page in obstore.list(self._store, _checked(folder)):
+            for found in page:
+                yield StorageKey(found["path"]), found["last_modified"]
+
+    async def link_to_get(self, key: StorageKey, seconds: int) -> str:
+        """Return a URL that gives the object to whoever holds it, for so long."""
+        return await self._link("GET", key, seconds)
+
+    async def link_to_put(
+        self, key: StorageKey, seconds: int, content_type: str, max_bytes: int
+    ) -> str:
+        """Return a URL by which whoever holds it may write this one object, for so long.
+
+        Object stores bind only method, key and time; check type and size when the object is used.
+        """
+        return await self._link("PUT", key, seconds, content_type, max_bytes)
+
+    async def _link(
+        self, method: str, key: StorageKey, seconds: int, content_type: str = "", max_bytes: int = 0
+    ) -> str:
+        _checked(key)
+        if isinstance(self._store, LocalStore):
+            if self._signer is None:
+                raise StorageError("links to local files need a signing secret")
+            expires = int(time.time()) + seconds
+            return self._public_url + self._signer.link(
+                Grant(method, key, expires, content_type, max_bytes)
+            )
+        how: Literal["GET", "PUT"] = "PUT" if method == "PUT" else "GET"
+        path: str = key
+        return await obstore.sign_async(
+            self._store, how, path, expires_in=timedelta(seconds=seconds)
+        )
+
+    async def _find(self, key: StorageKey) -> obstore.GetResult:
+        try:
+            return await obstore.get_async(self._store, _checked(key))
+        except FileNotFoundError as error:
+            raise ObjectNotFound("there is no such file") from error
+
+    def _attributes(self, content_type: str) -> "Attributes | None":
+        """Return what object stores keep beside an object; a folder has no place for it."""
+        return None if self._root else {"Content-Type": content_type}
+
+
+def _folder(path: str) -> Path:
+    """Return the folder, made if need be and closed to other users."""
+    root = Path(path)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return root
+
+
+def _checked(key: StorageKey) -> StorageKey:
+    parts = key.split("/")
+    if any(not _PART.fullmatch(part) or part in (".", "..") for part in parts):
+        raise BadKey("a storage key is a relative path without dots and control characters")
+    return key
