@@ -23,7 +23,7 @@ from kit.signing import Grant, Signer
 from proto.ids import StorageKey
 
 if TYPE_CHECKING:
-    from obstore import Attributes
+    from obstore import Attributes, GetResult
 
 _Store: TypeAlias = LocalStore | S3Store | GCSStore | AzureStore
 
@@ -188,7 +188,7 @@ class Storage:
             self._store, how, path, expires_in=timedelta(seconds=seconds)
         )
 
-    async def _find(self, key: StorageKey) -> obstore.GetResult:
+    async def _find(self, key: StorageKey) -> "GetResult":
         try:
             return await obstore.get_async(self._store, _checked(key))
         except FileNotFoundError as error:

@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from triton_models import wheel
 from triton_models.watching import Action, Watch
@@ -85,33 +86,24 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def answers(self, model: str) -> bool:
-        """Whether a model gives back an answer to one blank input."""
-        status, described = self._request("GET", f"/v2/models/{model}")
+        """Whether every instance of a model gives back an answer to one blank input.
+
+        Triton hands requests round, so as many requests as there are instances reach each.
+        """
+        status, body = self._request("GET", f"/v2/models/{model}/config")
         if status != _OK:
             return False
-        tensor = json.loads(described)["inputs"][0]
-        shape = [1, *tensor["shape"][1:]]
-        size = math.prod(shape)
-        head = json.dumps(
-            {
-                "inputs": [
-                    {
-                        "name": tensor["name"],
-                        "shape": shape,
-                        "datatype": tensor["datatype"],
-                        "parameters": {"binary_data_size": size},
-                    }
-                ],
-                "parameters": {"binary_data_output": True},
-            }
-        ).encode()
-        status, _ = self._request(
-            "POST", f"/v2/models/{model}/infer", head + bytes(size), {_HEAD_LENGTH: str(len(head))}
-        )
-        return status == _OK
+        config = json.loads(body)
+        head, tensor = _blank_request(config["input"][0])
+        instances = config["instance_group"][0]["count"]
+        return all(self._infer(model, head, tensor) for _ in range(instances))
 
     def reload(self, model: str) -> bool:
-        """Load a model anew, which gives it new processes."""
+        """Load a model anew, which gives it new processes.
+
+        Loading alone changes nothing: for Triton the model with the dead process is loaded.
+        """
+        self._request("POST", f"/v2/repository/models/{model}/unload", b"{}")
         status, _ = self._request("POST", f"/v2/repository/models/{model}/load", b"{}")
         return status == _OK
 
@@ -127,6 +119,11 @@ class Server:
             self._process.kill()
             self._process.wait()
         wheel.remove_leaked_memory(self._home)
+
+    def _infer(self, model: str, head: bytes, tensor: bytes) -> bool:
+        headers = {_HEAD_LENGTH: str(len(head))}
+        status, _ = self._request("POST", f"/v2/models/{model}/infer", head + tensor, headers)
+        return status == _OK
 
     def _request(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
@@ -207,6 +204,20 @@ def _do(server: Server, watch: Watch, action: Action, stopping: threading.Event)
 
 def _log(event: str, **facts: str) -> None:
     print(json.dumps({"event": event, **facts}), file=sys.stderr, flush=True)
+
+
+def _blank_request(tensor: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Return the JSON head and the bytes of a request with one black input."""
+    shape = [1, *(int(side) for side in tensor["dims"])]
+    size = math.prod(shape)
+    described = {
+        "name": tensor["name"],
+        "shape": shape,
+        "datatype": "UINT8",
+        "parameters": {"binary_data_size": size},
+    }
+    head = {"inputs": [described], "parameters": {"binary_data_output": True}}
+    return json.dumps(head).encode(), bytes(size)
 
 
 def _die_with_parent() -> None:

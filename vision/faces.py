@@ -28,6 +28,10 @@ _COARSE = (1.0, 0.5)
 _FINE = (0.28,)
 _SECOND_LOOK = 2.0
 """Side of the square of the second look, in sides of the found box."""
+_SURE = 0.85
+"""A face that scores less is real if no other turn of the picture shows a better one. In 20
+photographs turned through 12 angles, faces scored 0.78 to 0.96 the right way up; what was seen in
+their place the wrong way up scored up to 0.84."""
 _MOST_SECOND_LOOKS = 128
 
 
@@ -51,10 +55,10 @@ class Face:
 async def detect(models: Models, pixels: Pixels, thorough: bool = False) -> list[Face]:
     """Find the faces in a picture.
 
-    Looks for faces of at least a tenth of half the picture's shorter side. Only if there are none
-    does it look for smaller ones, and then for faces in a picture that lies on its side or upside
-    down. One to two requests to the model for a portrait. Work on pixels runs in the event loop's
-    default executor, which should have as many threads as there are cores.
+    Looks for faces down to a twentieth of the picture's shorter side. Only if none is sure does it
+    look for smaller ones, and then at the picture upside down and on either side; the look that
+    shows the surest face counts. For a portrait that is two requests to the model. Work on pixels
+    runs in the event loop's default executor, which should have as many threads as cores.
 
     Args:
         models: Where to run the detector.
@@ -68,15 +72,20 @@ async def detect(models: Models, pixels: Pixels, thorough: bool = False) -> list
         ModelError: See `Models.infer`.
     """
     picture, back_x, back_y = await asyncio.to_thread(_prepare, pixels)
+    best: list[Find] = []
     for fractions, quarters in _passes(thorough):
-        finds = await _search(models, picture, fractions, quarters)
-        if finds:
+        best = max(best, await _search(models, picture, fractions, quarters), key=_top_score)
+        if _top_score(best) >= _SURE:
             break
     faces = [
         Face(find.box.scaled(back_x, back_y), find.landmarks.scaled(back_x, back_y), find.score)
-        for find in finds
+        for find in best
     ]
     return sorted(faces, key=lambda face: -face.box.area)
+
+
+def _top_score(finds: Sequence[Find]) -> float:
+    return max((find.score for find in finds), default=0.0)
 
 
 def _prepare(pixels: Pixels) -> tuple[Halves, float, float]:

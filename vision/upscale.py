@@ -28,8 +28,9 @@ KEPT_SIDE = TILE_SIDE - 2 * MARGIN
 
 MOST_PIXELS = 64_000_000
 """Of the result, which is 192 MB."""
-_BATCH = 8
-_IN_FLIGHT = 2
+_IN_FLIGHT = 8
+"""Tiles asked for at a time, one to a request: Triton makes batches of them where that pays, on a
+graphics card, and without Triton they spread over the cores."""
 
 Upscaler = Literal[ModelName.UPSCALER_FAST, ModelName.UPSCALER]
 
@@ -65,7 +66,7 @@ async def upscale(
 ) -> Pixels:
     """Enlarge a picture four times along each side.
 
-    Memory is the result plus a few batches of tiles, whatever the size of the picture. Work on
+    Memory is the result plus a few tiles, whatever the size of the picture. Work on
     pixels runs in the event loop's default executor.
 
     Args:
@@ -89,14 +90,12 @@ async def upscale(
     result = np.empty((height * FACTOR, width * FACTOR, 3), np.uint8)
     places = asyncio.Semaphore(_IN_FLIGHT)
 
-    async def enlarge(squares: list[_Square]) -> None:
+    async def enlarge(square: _Square) -> None:
         async with places:
-            answer = await models.infer(model, _cut(source, squares))
-            await asyncio.to_thread(_paste, result, squares, answer)
+            answer = await models.infer(model, _cut(source, square))
+            await asyncio.to_thread(_paste, result, square, answer)
 
-    squares = _squares(width, height)
-    batches = [squares[start : start + _BATCH] for start in range(0, len(squares), _BATCH)]
-    tasks = [asyncio.create_task(enlarge(batch)) for batch in batches]
+    tasks = [asyncio.create_task(enlarge(square)) for square in _squares(width, height)]
     try:
         await asyncio.gather(*tasks)
     finally:
@@ -128,15 +127,12 @@ def _continued(pixels: Pixels) -> Pixels:
     return np.asarray(continued, np.uint8)
 
 
-def _cut(source: Pixels, squares: list[_Square]) -> Pixels:
-    return np.stack(
-        [
-            source[down.tile : down.tile + TILE_SIDE, along.tile : along.tile + TILE_SIDE]
-            for down, along in squares
-        ]
-    )
+def _cut(source: Pixels, square: _Square) -> Pixels:
+    down, along = square
+    tile = source[down.tile : down.tile + TILE_SIDE, along.tile : along.tile + TILE_SIDE]
+    return np.ascontiguousarray(tile)[None]
 
 
-def _paste(result: Pixels, squares: list[_Square], answer: Tensor) -> None:
-    for (down, along), tile in zip(squares, answer, strict=True):
-        result[down.place, along.place] = tile[down.kept, along.kept]
+def _paste(result: Pixels, square: _Square, answer: Tensor) -> None:
+    down, along = square
+    result[down.place, along.place] = answer[0, down.kept, along.kept]

@@ -11,6 +11,7 @@ from aiohttp import web
 from kit.lifecycle import BUS as KIT_BUS
 from kit.lifecycle import bus_context, operator_app
 from kit.storage import Storage
+from proto.ids import StorageKey
 from services.gateway import middlewares, prices, resources
 from services.gateway.billing import Billing
 from services.gateway.identity import Identity

@@ -12,7 +12,7 @@ from uuid import uuid4
 import structlog
 
 from kit.bus import Bus
-from proto.errors import Refusal, Unavailable
+from proto.errors import Internal, Refusal, Unavailable
 from proto.ids import AccountId
 from proto.wallet import Refund, Reservation, Reserve, Settle
 
@@ -90,7 +90,7 @@ class Billing:
         while True:
             try:
                 await self._bus.request(end, _FIRST_ANSWER_SECONDS)
-            except Unavailable:
+            except (Unavailable, Internal):
                 if asyncio.get_running_loop().time() > give_up:
                     log.exception("hold left to lapse", number=end.number)
                     return

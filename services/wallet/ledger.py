@@ -62,7 +62,7 @@ WITH ended AS (
     RETURNING *
 ), entry AS (
     INSERT INTO wallet.entries (number, account_id, tokens, source, destination)
-    SELECT number, account_id, consumed, 'held', 'house:revenue'::wallet.place
+    SELECT number, account_id, consumed, 'held'::wallet.place, 'house:revenue'::wallet.place
     FROM ended WHERE consumed > 0
     UNION ALL
     SELECT number, account_id, reserved - consumed, 'held', 'available'
