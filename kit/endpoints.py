@@ -61,7 +61,8 @@ class Answering:
 
         In this order, because draining the connection alone loses the replies of running tasks.
         """
-        for subscription in self._subscriptions:
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
             await subscription.drain()  # type: ignore[no-untyped-call] # nats-py left it bare
         while self._tasks:
             await asyncio.gather(*self._tasks)

@@ -1,0 +1,1 @@
+"""`darkroom`: everything on one machine, and what an operator asks of it."""

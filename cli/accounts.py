@@ -1,0 +1,31 @@
+"""What an operator asks of the accounts service."""
+
+from kit.bus import Bus
+from proto.accounts import Account, CreateAccount, FindAccount
+from proto.errors import EmailTaken
+from proto.ids import AccountId
+from proto.wallet import TopUp
+
+
+async def create(bus: Bus, email: str, password: str, tokens: int) -> Account:
+    """Open an account and give it tokens to begin with. Raises EmailTaken."""
+    account = await bus.request(CreateAccount(email=email, password=password))
+    if tokens:
+        await _give_first_tokens(bus, account.id, tokens)
+    return account
+
+
+async def find_or_create(bus: Bus, email: str, password: str, tokens: int) -> Account:
+    """Return the account of this address, opened on the first call; tokens are given once."""
+    try:
+        return await create(bus, email, password, tokens)
+    except EmailTaken:
+        account = await bus.request(FindAccount(email=email))
+        # a start that was broken off may have opened it and given nothing
+        await _give_first_tokens(bus, account.id, tokens)
+        return account
+
+
+async def _give_first_tokens(bus: Bus, account: AccountId, tokens: int) -> None:
+    top_up = TopUp(account=account, tokens=tokens, key="first tokens", reason="first tokens")
+    await bus.request(top_up)

@@ -1,0 +1,104 @@
+"""A private nats-server with JetStream, on which a service may say only what is its business."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.errors import ProgramMissing
+from cli.home import Home
+from cli.processes import Program
+
+OPERATOR = "operator"
+"""May say everything: for whoever runs the stack."""
+
+MAY_ASK: Mapping[str, tuple[str, ...]] = {
+    "accounts": (),
+    "wallet": (),
+    "facecrop": (),
+    "gateway": ("accounts", "wallet", "facecrop"),
+}
+"""Whom each service asks, besides answering what it is asked itself.
+
+The one that reads strangers' pictures must not be able to top up a wallet.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Nats:
+    """The server of one home."""
+
+    home: Home
+    port: int
+
+    def url(self, user: str = OPERATOR) -> str:
+        """Return where it is, with name and password of a user: a service or the operator."""
+        return f"nats://{user}:{self._password(user)}@127.0.0.1:{self.port}"
+
+    def program(self) -> Program:
+        """Return how it is run; writes its configuration. Raises ProgramMissing."""
+        folder = self.home.folder / "nats"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / "nats.conf"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(self._configuration(folder), indent=2) + "\n")
+        return Program(
+            name="nats",
+            command=(_binary(), "--config", str(file)),
+            environment={},
+            folder=folder,
+            log=self.home.logs / "nats.log",
+            ready=self._accepts,
+        )
+
+    def _configuration(self, folder: Path) -> dict[str, object]:
+        """Return the configuration; the server reads JSON as a form of its own language."""
+        users: list[dict[str, object]] = [{"user": OPERATOR, "password": self._password(OPERATOR)}]
+        users += [
+            {
+                "user": service,
+                "password": self._password(service),
+                "permissions": _permissions(service, asked),
+            }
+            for service, asked in MAY_ASK.items()
+        ]
+        return {
+            "server_name": "darkroom",
+            "listen": f"127.0.0.1:{self.port}",
+            "jetstream": {"store_dir": str(folder)},
+            "authorization": {"users": users},
+        }
+
+    def _password(self, user: str) -> str:
+        return self.home.secret(f"nats {user}")
+
+    async def _accepts(self) -> bool:
+        """Whether the server greets, with JetStream on."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            greeting = await reader.readline()
+            writer.close()
+        except OSError:
+            return False
+        kind, _, facts = greeting.partition(b" ")
+        return kind == b"INFO" and bool(json.loads(facts).get("jetstream"))
+
+
+def _permissions(service: str, asked: tuple[str, ...]) -> dict[str, object]:
+    return {
+        "publish": [f"{other}.>" for other in asked],
+        "subscribe": [f"{service}.>", "$SRV.>", "_INBOX.>"],
+        "allow_responses": {"max": 1, "expires": "10m"},
+    }
+
+
+def _binary() -> str:
+    # Debian installs it where only root's PATH looks
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
+    found = shutil.which("nats-server", path=path)
+    if found is None:
+        raise ProgramMissing("nats-server is not installed; run ./just setup.")
+    return found

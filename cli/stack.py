@@ -1,0 +1,117 @@
+"""The whole of Darkroom on one machine: which parts there are, in which order, how they meet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import msgspec
+
+from cli import accounts, nats, ports, postgres, services, triton
+from cli.home import Home, Links, StackCard
+from cli.progress import Progress
+from cli.services import Surroundings
+from cli.supervisor import Supervisor
+from kit.bus import Bus
+
+DEMO_EMAIL = "demo@darkroom.test"
+DEMO_TOKENS = 100
+
+_WORTH_TELLING_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What whoever starts a stack may choose."""
+
+    port: int = 8080
+    """Where the gateway listens on 127.0.0.1; 0 for any free port."""
+    caller: Mapping[str, str]
+    """The environment, from which the settings of services are taken."""
+
+
+class Stack:
+    """PostgreSQL, NATS, Triton and the services under one supervisor.
+
+    Used inside `home.held()`; `stop` must follow `start`, whatever came of it.
+    """
+
+    def __init__(self, home: Home, wishes: Wishes, progress: Progress) -> None:
+        self.supervisor = Supervisor(progress, self._publish)
+        self._home = home
+        self._wishes = wishes
+        self._progress = progress
+        self._published: tuple[StackCard, Links] | None = None
+
+    async def start(self) -> StackCard:
+        """Start everything, open the demo account, and return how it is reached.
+
+        Raises PortTaken, ProgramMissing, StartFailed, Interrupted.
+        """
+        gateway_port = ports.wanted(self._wishes.port)
+        database_port, bus_port, http, grpc, metrics, *operator_ports = ports.free(
+            5 + len(services.NAMES)
+        )
+        bus = nats.Nats(self._home, bus_port)
+        models = triton.find(self._home, (http, grpc, metrics), self._wishes.caller)
+        if models.note:
+            self._progress.say(f"  {models.note}")
+        database = await self._database(database_port)
+        await self.supervisor.start([database.program(), bus.program(), *models.programs])
+        await database.create(postgres.DATABASE)
+
+        links = Links(nats_url=bus.url(), database_url=database.url())
+        url = f"http://127.0.0.1:{gateway_port}"
+        around = Surroundings(
+            fixed={
+                "DATABASE_URL": links.database_url,
+                "HOST": "127.0.0.1",
+                "PORT": str(gateway_port),
+                "TRITON_URL": models.url,
+            },
+            default={
+                "STORAGE_URL": self._home.storage.resolve().as_uri(),
+                "FILES_SECRETS": self._home.secret("files"),
+                "PUBLIC_URL": url,
+                "MODEL_REPOSITORY": str(triton.REPOSITORY),
+            },
+            caller=self._wishes.caller,
+        )
+        await self.supervisor.start(
+            [
+                services.program(name, self._home, bus.url(name), port, around)
+                for name, port in zip(services.NAMES, operator_ports, strict=True)
+            ]
+        )
+        card = await self._open_demo_account(url, links)
+        self._published = card, links
+        self._publish()
+        return card
+
+    async def stop(self) -> None:
+        """Drain and stop everything; no process that was started is left."""
+        await self.supervisor.stop()
+
+    async def _database(self, port: int) -> postgres.Postgres:
+        began = perf_counter()
+        database = await postgres.prepare(self._home, port)
+        if (seconds := perf_counter() - began) > _WORTH_TELLING_SECONDS:
+            self._progress.step("new data folder", seconds)
+        return database
+
+    async def _open_demo_account(self, url: str, links: Links) -> StackCard:
+        password = self._home.secret("demo account")[:16]
+        bus = await Bus.connect(links.nats_url, "darkroom up")
+        try:
+            account = await accounts.find_or_create(bus, DEMO_EMAIL, password, DEMO_TOKENS)
+        finally:
+            await bus.close()
+        return StackCard(
+            url=url, email=account.email, password=password, account_id=str(account.id), pids={}
+        )
+
+    def _publish(self) -> None:
+        """Write where everything is; called again whenever a process was replaced."""
+        if self._published is not None:
+            card, links = self._published
+            card = msgspec.structs.replace(card, pids=self.supervisor.pids)
+            self._home.publish(card, links)
