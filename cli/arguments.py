@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 from cli.home import DEFAULT
 
+_MOST_TOKENS = 1_000_000_000
+
 # what add_subparsers returns; argparse has no public name for it
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
@@ -50,9 +52,13 @@ def _add_operating(commands: _Commands) -> None:
         required=True, metavar="COMMAND"
     )
     create = _add(account, "account create", "Open an account on the running stack.")
-    create.add_argument("email", metavar="EMAIL")
-    create.add_argument("--password", help="10 characters or more; made up and shown if left out")
-    create.add_argument("--tokens", type=int, default=0, help="to begin with (default: 0)")
+    create.add_argument("email", type=_email, metavar="EMAIL")
+    create.add_argument(
+        "--password", type=_password, help="10 characters or more; made up and shown if left out"
+    )
+    create.add_argument(
+        "--tokens", type=_first_tokens, default=0, help="to begin with (default: 0)"
+    )
     _add_home(create)
 
     wallet = commands.add_parser("wallet", help="Top up wallets, check the books.").add_subparsers(
@@ -60,7 +66,7 @@ def _add_operating(commands: _Commands) -> None:
     )
     topup = _add(wallet, "wallet topup", "Add tokens to an account of the running stack.")
     topup.add_argument("account", metavar="ACCOUNT|EMAIL")
-    topup.add_argument("tokens", type=int, metavar="TOKENS")
+    topup.add_argument("tokens", type=_tokens, metavar="TOKENS")
     topup.add_argument("--reason", default="", help="shown in the statement")
     topup.add_argument("--key", help="the same key never adds twice; made up if left out")
     _add_home(topup)
@@ -88,7 +94,29 @@ def _add_home(command: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
+    if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return port
+    return int(text)
+
+
+def _tokens(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_TOKENS:
+        raise argparse.ArgumentTypeError(f"tokens are counted from 1 to {_MOST_TOKENS}")
+    return int(text)
+
+
+def _first_tokens(text: str) -> int:
+    return 0 if text == "0" else _tokens(text)
+
+
+def _email(text: str) -> str:
+    name, _, domain = text.partition("@")
+    if not (name and domain):
+        raise argparse.ArgumentTypeError("an e-mail address has a name, an @ and a domain")
+    return text
+
+
+def _password(text: str) -> str:
+    if not 10 <= len(text) <= 200:
+        raise argparse.ArgumentTypeError("a password has 10 to 200 characters")
+    return text

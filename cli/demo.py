@@ -60,7 +60,6 @@ async def run() -> None:
     photo = await asyncio.to_thread(archives.astronaut)
     home = Home(HOME)
     _remove_old(home)
-    progress.say("One photograph goes through Darkroom, on a stack of its own.")
     async with _web_server(photo) as origin:
         caller = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         wishes = Wishes(port=0, caller=caller | {"FETCH_ALLOW": origin})

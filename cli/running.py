@@ -34,6 +34,7 @@ async def running(home: Home, wishes: Wishes, progress: Progress) -> AsyncIterat
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, stack.supervisor.interrupt)
+        progress.say(f"Starting Darkroom; its logs are in {_shown(home)}/logs")
         try:
             yield Up(await stack.start(), stack.supervisor.stopping)
         finally:
@@ -45,7 +46,6 @@ async def running(home: Home, wishes: Wishes, progress: Progress) -> AsyncIterat
 async def up(home: Home, wishes: Wishes) -> None:
     """Run until told to stop, telling the operator what there is to know."""
     progress = Progress()
-    progress.say(f"Starting Darkroom; its logs are in {_shown(home)}/logs")
     async with running(home, wishes, progress) as it:
         _introduce(it.card, progress, home)
         await it.stopping.wait()

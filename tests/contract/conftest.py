@@ -47,7 +47,7 @@ class Client:
     async def upload(
         self, *files: tuple[str, bytes], icp_type: str = "school", **fields: str
     ) -> Answer:
-        form = aiohttp.FormData({"icp_type": icp_type, **fields})
+        form = aiohttp.FormData({"icp_type": icp_type, **fields}, quote_fields=False)
         for name, data in files:
             form.add_field("file[]", data, filename=name, content_type="image/jpeg")
         return await self.send("POST", "/v1/services/studio/face-crop/upload", data=form)
