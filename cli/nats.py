@@ -81,6 +81,7 @@ class Nats:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             greeting = await reader.readline()
             writer.close()
+            await writer.wait_closed()
         except OSError:
             return False
         kind, _, facts = greeting.partition(b" ")

@@ -71,7 +71,7 @@ def _public(app: web.Application, settings: Settings, storage: Storage) -> web.A
     public[resources.BUS] = bus
     public[resources.STORAGE] = storage
     public[resources.IDENTITY] = Identity(bus, settings.jwt_issuer, settings.jwt_audience)
-    public[resources.BILLING] = Billing(bus)
+    public[resources.BILLING] = Billing(bus, settings.lease_margin_seconds)
     public[resources.PRICES] = prices.read(settings.price_book)
     public[resources.OPERATIONS] = operations()
     for operation in public[resources.OPERATIONS]:

@@ -20,7 +20,6 @@ log = structlog.get_logger(__name__)
 
 _FIRST_ANSWER_SECONDS = 5.0
 _PAUSE_SECONDS = 2.0
-_LEASE_MARGIN_SECONDS = 60.0
 
 
 class Charge:
@@ -39,8 +38,9 @@ class Charge:
 class Billing:
     """Charges accounts through the wallet."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, lease_margin_seconds: float) -> None:
         self._bus = bus
+        self._lease_margin = lease_margin_seconds
         self._unsettled: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -52,7 +52,7 @@ class Billing:
         Leaving normally settles `charge.consumed`; leaving by an exception refunds everything.
         Raises InsufficientTokens, Unavailable.
         """
-        lease = work_seconds + _LEASE_MARGIN_SECONDS
+        lease = work_seconds + self._lease_margin
         reserve = Reserve(
             account=account,
             tokens=units * unit_price,

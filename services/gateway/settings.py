@@ -47,8 +47,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1_000_000_000
     max_json_bytes: Annotated[int, Meta(ge=1, description="Size of a JSON body")] = 1_000_000
     engine_seconds: Annotated[
-        float, Meta(gt=0, description="How long an engine may take for one request")
+        float, Meta(gt=0, description="How long engines may take for one request")
     ] = 120.0
+    lease_margin_seconds: Annotated[
+        float,
+        Meta(gt=0, description="How long tokens stay held after an engine's time has run out"),
+    ] = 60.0
     engine_calls: Annotated[
         int, Meta(ge=1, description="Images of one request that are worked on at once")
     ] = 8

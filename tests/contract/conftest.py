@@ -14,6 +14,7 @@ from kit.bus import Bus
 from proto.accounts import CreateAccount
 from proto.ids import AccountId
 from proto.wallet import TopUp
+from tests.running import RunningStack
 
 PASSWORD = "correct horse battery"
 
@@ -71,7 +72,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def newcomer(stack: Any, session: aiohttp.ClientSession) -> AsyncIterator[Newcomer]:
+async def newcomer(stack: RunningStack, session: aiohttp.ClientSession) -> AsyncIterator[Newcomer]:
     bus = await Bus.connect(stack.nats_url, "contract tests")
 
     async def make(tokens: int = 100) -> Client:

@@ -10,6 +10,7 @@ from aiohttp import web
 from PIL import Image, ImageCms
 
 from tests.contract.conftest import Answer, Client, Newcomer
+from tests.running import RunningStack
 
 CROP = "/v1/services/studio/face-crop"
 
@@ -236,7 +237,11 @@ async def test_a_form_cut_off_in_the_middle_is_400(client: Client) -> None:
         (b'{"icp_type": "school", "image_url": ""}', 422, "INVALID_REQUEST"),
         (b'{"icp_type": "school", "image_url": 7}', 422, "INVALID_REQUEST"),
         (b'{"icp_type": "passport", "image_url": "http://x"}', 422, "INVALID_REQUEST"),
-        (b'{"icp_type": "school", "image_url": "http://x", "enhance": "yes"}', 422, "INVALID_REQUEST"),
+        (
+            b'{"icp_type": "school", "image_url": "http://x", "enhance": "yes"}',
+            422,
+            "INVALID_REQUEST",
+        ),
         (b" " * 1_000_001, 413, "BODY_TOO_LARGE"),
     ],
 )
@@ -284,7 +289,7 @@ async def test_a_url_that_points_inwards_is_refused_and_not_charged(
 
 
 @pytest.fixture
-async def web_server(stack: Any, astronaut: bytes) -> AsyncIterator[str]:
+async def web_server(stack: RunningStack, astronaut: bytes) -> AsyncIterator[str]:
     """The one local origin that the stack of the tests may fetch from."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
@@ -350,7 +355,7 @@ async def test_a_link_works_for_whoever_holds_it_and_for_no_other_file(
 
 
 async def test_uploads_are_gone_when_the_request_is_answered(
-    client: Client, stack: Any, astronaut: bytes
+    client: Client, stack: RunningStack, astronaut: bytes
 ) -> None:
     await client.upload(("a.jpg", astronaut))
     await client.upload(("none.jpg", blank()))

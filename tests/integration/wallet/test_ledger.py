@@ -234,9 +234,12 @@ async def test_a_top_up_counts_once_per_key(ledger: Ledger, account: AccountId) 
 
 
 async def test_no_writer_can_bring_a_balance_below_zero(pool: Pool, account: AccountId) -> None:
-    for change in ("available = -1", "held = -1"):
+    for change in (
+        "UPDATE wallet.accounts SET available = -1 WHERE id = $1",
+        "UPDATE wallet.accounts SET held = -1 WHERE id = $1",
+    ):
         with pytest.raises(asyncpg.CheckViolationError):
-            await pool.execute("UPDATE wallet.accounts SET " + change + " WHERE id = $1", account)
+            await pool.execute(change, account)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_nothing_is_told_after_the_stack_has_stopped(home: Home) -> None:
     with home.held():
         home.publish(CARD, LINKS)
     assert not (home.folder / "stack.json").exists()
-    with pytest.raises(NotRunning, match="start it with ./just up"):
+    with pytest.raises(NotRunning, match="start it with"):
         home.card()
 
 

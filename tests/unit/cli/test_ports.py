@@ -1,5 +1,6 @@
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +23,8 @@ def test_free_ports_are_all_different_and_can_be_listened_on() -> None:
 
 
 def test_free_ports_are_never_given_to_outgoing_connections() -> None:
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
-        lowest_ephemeral = int(file.read().split()[0])
+    ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    lowest_ephemeral = int(ephemeral.split()[0])
     assert all(port < lowest_ephemeral for port in ports.free(50))
 
 

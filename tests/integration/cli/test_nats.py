@@ -1,0 +1,112 @@
+"""What each service may say on the bus; one that was taken over can do no more than that."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+import nats as client_library
+import pytest
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from cli import nats
+
+Connect = Callable[[str], Awaitable["Visitor"]]
+
+
+class Visitor:
+    """A connection with the rights of one service, and what the server held against it."""
+
+    def __init__(self) -> None:
+        self.client = Client()
+        self.errors: list[str] = []
+
+    async def note(self, error: Exception) -> None:
+        self.errors.append(str(error).lower())
+
+    async def denied(self) -> bool:
+        # twice: the client may send the first ping before what was sent earlier
+        await self.client.flush()
+        await self.client.flush()
+        return any("permissions violation" in error for error in self.errors)
+
+
+@pytest.fixture
+async def connect(nats_server: nats.Nats) -> AsyncIterator[Connect]:
+    visitors: list[Visitor] = []
+
+    async def make(user: str) -> Visitor:
+        visitor = Visitor()
+        await visitor.client.connect(nats_server.url(user), error_cb=visitor.note)
+        visitors.append(visitor)
+        return visitor
+
+    yield make
+    for visitor in visitors:
+        await visitor.client.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "subject", "allowed"),
+    [
+        ("gateway", "wallet.reserve", True),
+        ("gateway", "accounts.login", True),
+        ("gateway", "facecrop.crop-face", True),
+        ("facecrop", "wallet.top-up", False),
+        ("facecrop", "accounts.create", False),
+        ("wallet", "accounts.create", False),
+        ("accounts", "wallet.top-up", False),
+        (nats.OPERATOR, "wallet.top-up", True),
+    ],
+)
+async def test_a_service_asks_only_whom_it_must(
+    connect: Connect, user: str, subject: str, allowed: bool
+) -> None:
+    visitor = await connect(user)
+    await visitor.client.publish(subject, b"")
+    assert await visitor.denied() is not allowed
+
+
+@pytest.mark.parametrize(
+    ("user", "subject", "allowed"),
+    [
+        ("wallet", "wallet.reserve", True),
+        ("wallet", "$SRV.PING", True),
+        ("facecrop", "wallet.reserve", False),
+        ("gateway", "accounts.login", False),
+        ("facecrop", ">", False),
+    ],
+)
+async def test_a_service_hears_only_what_it_is_asked(
+    connect: Connect, user: str, subject: str, allowed: bool
+) -> None:
+    visitor = await connect(user)
+    await visitor.client.subscribe(subject)
+    assert await visitor.denied() is not allowed
+
+
+async def test_an_answer_reaches_whoever_asked(connect: Connect) -> None:
+    wallet, gateway = await connect("wallet"), await connect("gateway")
+
+    async def answer(message: client_library.aio.msg.Msg) -> None:
+        await message.respond(b"held")
+
+    await wallet.client.subscribe("wallet.reserve", cb=answer)
+    await wallet.client.flush()
+    reply = await gateway.client.request("wallet.reserve", b"", timeout=5)
+    assert reply.data == b"held"
+    assert not await wallet.denied()
+
+
+async def test_nobody_gets_in_without_a_password(nats_server: nats.Nats) -> None:
+    visitor = Visitor()
+    with suppress(NatsError):
+        await visitor.client.connect(
+            f"nats://127.0.0.1:{nats_server.port}", error_cb=visitor.note, allow_reconnect=False
+        )
+    assert not visitor.client.is_connected
+    assert any("authorization" in error for error in visitor.errors)
+
+
+async def test_jetstream_is_on(connect: Connect) -> None:
+    operator = await connect(nats.OPERATOR)
+    assert (await operator.client.jetstream().account_info()).streams == 0
