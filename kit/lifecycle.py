@@ -8,12 +8,13 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import structlog
 import uvloop
 from aiohttp import web
+from msgspec import Meta
 
 from kit import logs, metrics, settings
 from kit.bus import Bus
@@ -81,8 +82,13 @@ def run(service: str, kind: type[Settings], build: Callable[[Settings], web.Appl
 class Listen(msgspec.Struct, frozen=True, kw_only=True):
     """Where a service answers its operator."""
 
-    operator_host: str = "127.0.0.1"
-    operator_port: int = 0
+    operator_host: Annotated[str, Meta(description="Address of the operator's side")] = "127.0.0.1"
+    operator_port: Annotated[
+        int,
+        Meta(
+            ge=0, le=65_535, description="Port of /healthz, /readyz, /metrics; 0 for any free one"
+        ),
+    ] = 0
 
 
 async def _serve(service: str, app: web.Application, listen: Listen) -> None:

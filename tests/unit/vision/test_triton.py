@@ -1,6 +1,7 @@
 """How answers of a Triton server are taken, against a gRPC server that gives any answer."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
@@ -199,9 +200,8 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 
 async def test_a_server_that_comes_up_late_is_found() -> None:
-    probe = grpc.aio.server()
-    port = probe.add_insecure_port("127.0.0.1:0")
-    await probe.stop(None)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     models = TritonModels(f"127.0.0.1:{port}", timeout_seconds=0.3)
     assert not await models.ready([DETECTOR])
 
