@@ -82,7 +82,7 @@ async def triton_url(servers_home: Home, supervisor: Supervisor) -> str:
 def stack() -> Iterator[RunningStack]:
     """The whole of Darkroom, as `darkroom up` runs it."""
     with temporary_home() as home:
-        running = RunningStack.start(home, os.environ)
+        running = RunningStack.start(home)
         yield running
         running.stop()
 

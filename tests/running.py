@@ -1,12 +1,13 @@
 """Stacks and homes for tests: `darkroom up` as a process of its own, in a folder that goes away."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,24 +45,28 @@ class RunningStack:
     at: Home
 
     @classmethod
-    def start(cls, home: Home, environment: Mapping[str, str]) -> Self:
-        """Start a stack and wait until it is up; its output goes to up.log in the home."""
+    def start(cls, home: Home) -> Self:
+        """Start a stack and wait until it is up."""
+        stack = cls.begin(home)
+        stack.wait_until_up()
+        return stack
+
+    @classmethod
+    def begin(cls, home: Home) -> Self:
+        """Start a stack, and no more; its output goes to up.log in the home."""
         (fetch_port,) = ports.free(1)
         command = darkroom("up", "--port=0", f"--fetch-allow=127.0.0.1:{fetch_port}", home=home)
         with (home.folder / "up.log").open("w") as log:
             process = subprocess.Popen(
                 command,
                 cwd=PROJECT,
-                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 text=True,
                 process_group=0,
             )
-        stack = cls(process, fetch_port, home)
-        stack.wait_until_up()
-        return stack
+        return cls(process, fetch_port, home)
 
     @property
     def home(self) -> Path:
@@ -126,10 +131,15 @@ class RunningStack:
             raise
 
 
-def run(*words: str, home: Home) -> "subprocess.CompletedProcess[str]":
+def run(*words: str, home: Home, **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of `darkroom` and return what it said."""
     return subprocess.run(
-        darkroom(*words, home=home), cwd=PROJECT, capture_output=True, text=True, check=False
+        darkroom(*words, home=home),
+        cwd=PROJECT,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -1,8 +1,8 @@
 """Where to cut: from a face's landmarks and a preset to a rectangle of the photograph.
 
 The frame stands upright and is never distorted. Where it does not fit into the photograph it is
-shrunk around the eye point, which keeps the eyes where the preset wants them, until the head would
-fill more than `_TIGHTEST` times its share; what is still outside then is padded.
+shrunk around the eye point, which keeps the eyes where the preset wants them, as long as the crown
+keeps `_LEAST_HEADROOM` from the top edge; what is still outside then is padded.
 """
 
 import math
@@ -23,7 +23,8 @@ _TURNED = 1.15
 """Only where eyes to mouth says this much more than the eye distance is the face taken as turned;
 below that it would only add its own noise."""
 
-_TIGHTEST = 1.2
+_LEAST_HEADROOM = 0.06
+"""Of the frame's height, above the crown: hair reaches higher than the skull that is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def frame(face: Face, preset: Preset, width: int, height: int) -> Frame:
         (height - eyes.y) / (1 - preset.eye_line),
         2 * min(eyes.x, width - eyes.x) / aspect,
     )
-    frame_height = min(wanted, max(fits, wanted / _TIGHTEST))
+    tightest = head_height(face) / (2 * (preset.eye_line - _LEAST_HEADROOM))
+    frame_height = min(wanted, max(fits, tightest))
     box = Box(
         x=eyes.x - aspect * frame_height / 2,
         y=eyes.y - preset.eye_line * frame_height,

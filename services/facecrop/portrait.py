@@ -13,6 +13,9 @@ from vision.picture import Picture, Pixels
 _QUALITY = 92
 _DPI = 300
 
+_SOFT_SIDE = 48
+"""Pixels along the longer side of the copy from which padding takes its colours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -23,7 +26,7 @@ class Files:
 
 
 def cut(picture: Picture, frame: Frame) -> Pixels:
-    """Cut the frame out at the photograph's own resolution, in sRGB; outside, edges continue."""
+    """Cut the frame out at the photograph's own resolution, in sRGB; padded where it is not."""
     width, height = max(1, round(frame.box.width)), max(1, round(frame.box.height))
     left, top = round(frame.box.x), round(frame.box.y)
     right, bottom = left + width, top + height
@@ -39,8 +42,22 @@ def cut(picture: Picture, frame: Frame) -> Pixels:
     )
     if not any(over):
         return colours
-    padded: Pixels = cv2.copyMakeBorder(colours, *over, borderType=cv2.BORDER_REPLICATE)  # type: ignore[assignment] # cv2 says any array
-    return padded
+    return _continued(colours, over)
+
+
+def _continued(pixels: Pixels, over: tuple[int, int, int, int]) -> Pixels:
+    """Surround pixels (top, bottom, left, right) with the colours of their edges, softened.
+
+    Continuing every edge pixel as it is would draw stripes across the border.
+    """
+    stripes = cv2.copyMakeBorder(pixels, *over, borderType=cv2.BORDER_REPLICATE)
+    height, width = stripes.shape[:2]
+    few = (max(1, round(_SOFT_SIDE * width / max(width, height))), _SOFT_SIDE)
+    small = cv2.GaussianBlur(cv2.resize(stripes, few, interpolation=cv2.INTER_AREA), (0, 0), 2.0)
+    soft: Pixels = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment] # cv2 says any array
+    top, _, left, _ = over
+    soft[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    return soft
 
 
 def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:

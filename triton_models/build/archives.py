@@ -113,6 +113,8 @@ def _sha256(file: Path, modified: int) -> str:
 
 
 def _download(pin: Pin, folder: Path) -> None:
+    # of a source archive pip wants to know the metadata, which it has made in an environment apart;
+    # nothing of it is installed here
     requirement = folder / "requirement.txt"
     hashes = " ".join(f"--hash=sha256:{sha256}" for sha256 in sorted(pin.sha256))
     requirement.write_text(f"{pin.distribution}=={pin.version} {hashes}\n")

@@ -69,7 +69,8 @@ def test_a_photo_that_is_too_tight_is_padded_and_the_head_kept_whole() -> None:
     preset = presets()["school"]
     placed = frame(face(y=60), preset, 4000, 3000)
     assert (placed.shrunk, placed.padded) == (True, True)
-    assert head_height(face()) / placed.box.height == pytest.approx(preset.head * 1.2)
+    crown = 60 - head_height(face()) / 2
+    assert (crown - placed.box.y) / placed.box.height == pytest.approx(0.06)
     assert placed.box.y < 0
 
 
@@ -118,13 +119,16 @@ def test_whatever_the_face_the_crop_has_the_presets_shape_and_covers_the_eyes(
     assert placed.box.y <= y <= placed.box.bottom
 
 
-def test_what_lies_outside_continues_the_edge() -> None:
-    pixels = np.zeros((40, 40, 3), np.uint8)
-    pixels[:, 0] = (10, 20, 30)
-    placed = frame(face(2, 20, 10, 10), presets()["corporate"], 40, 40)
+def test_what_lies_outside_takes_the_colour_of_the_edge_and_what_lies_inside_stays() -> None:
+    pixels = np.full((400, 400, 3), (90, 20, 30), np.uint8)
+    pixels[:, 100:] = (0, 0, 200)
+    placed = frame(face(10, 200, 60, 60), presets()["corporate"], 400, 400)
     crop = portrait.cut(Picture(pixels, None, Format.PNG), placed)
     assert placed.padded
-    assert (crop[:, 0] == (10, 20, 30)).all()
+    assert np.abs(crop[:, 0].astype(int) - (90, 20, 30)).max() <= 2
+    left = -round(placed.box.x)
+    assert (crop[:, left : left + 100] == (90, 20, 30)).all()
+    assert (crop[:, left + 100] == (0, 0, 200)).all()
 
 
 @pytest.mark.parametrize(
