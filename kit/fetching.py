@@ -131,10 +131,7 @@ class Fetcher:
             async with self._client.get(url, allow_redirects=False) as answer:
                 if answer.status not in _REDIRECT_STATUS:
                     return await _body(answer, max_bytes)
-                target = url.join(_parsed(answer.headers.get("Location", "")))
-            if url.scheme == "https" and target.scheme != "https":
-                raise UrlNotAllowed("The address redirects from https to http.")
-            url = target
+                url = redirect_target(url, answer.headers.get("Location", ""))
         raise UrlRefused(f"The address redirects more than {_REDIRECTS} times.")
 
     def _check(self, url: URL) -> None:
@@ -149,6 +146,14 @@ class Fetcher:
         # aiohttp connects to a literal address without asking the resolver
         if _is_literal(host) and not is_public(host):
             raise _refusal()
+
+
+def redirect_target(url: URL, location: str) -> URL:
+    """Return where a redirect leads. Raises UrlNotAllowed when it gives up encryption."""
+    target = url.join(_parsed(location))
+    if url.scheme == "https" and target.scheme != "https":
+        raise UrlNotAllowed("The address redirects from https to http.")
+    return target
 
 
 class _PublicOnly(AbstractResolver):

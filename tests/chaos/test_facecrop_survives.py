@@ -31,8 +31,10 @@ def impatient() -> Iterator[RunningStack]:
         "LEASE_MARGIN_SECONDS": "1",
         "SWEEP_SECONDS": "0.2",
     }
-    with temporary_home() as home:
-        stack = RunningStack.start(home, os.environ | hurry)
+    with temporary_home() as home, pytest.MonkeyPatch.context() as environment:
+        for name, value in hurry.items():
+            environment.setenv(name, value)
+        stack = RunningStack.start(home)
         yield stack
         stack.stop()
 
