@@ -14,6 +14,7 @@ from cli import accounts, arguments, configuration, demo, running, wallet
 from cli.errors import BooksWrong, CommandFailed, Refused
 from cli.home import PROJECT, Home
 from cli.stack import Wishes
+from kit import logs
 from kit.bus import Bus
 from proto.errors import Refusal
 from proto.wallet import Reconcile
@@ -26,10 +27,14 @@ _CONNECT_SECONDS = 5.0
 def main(words: Sequence[str]) -> int:
     """Carry out one command; returns the exit code. An error is a sentence on standard error."""
     options = arguments.parser().parse_args(words)
+    logs.configure("darkroom", "ERROR")
     try:
         asyncio.run(COMMANDS[options.words](options))
     except CommandFailed as error:
         print(error, file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(f"You may not use {error.filename}: it belongs to another user.", file=sys.stderr)
         return 1
     return 0
 

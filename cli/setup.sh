@@ -79,14 +79,14 @@ choose_python() {
 
 mkdir -p .darkroom
 
-services_locks=requirements/dev.lock
-if ! current .venv $services_locks; then
+main_lock=requirements/dev.lock
+if ! current .venv $main_lock; then
     choose_python
     environment .venv
-    step '.venv, what runs, builds and tests Darkroom' install .venv -r requirements/dev.lock
+    step '.venv, what runs, builds and tests Darkroom' install .venv -r $main_lock
     printf '#!/bin/sh\nexec "%s/darkroom" "$@"\n' "$here" >.venv/bin/darkroom
     chmod +x .venv/bin/darkroom
-    state $services_locks >.venv/stamp
+    state $main_lock >.venv/stamp
 fi
 
 triton_locks='requirements/triton.lock requirements/triton-server.lock'
@@ -121,4 +121,6 @@ esac
 
 if ! PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nats-server >/dev/null; then
     package nats-server || fail "install nats-server 2.9 or newer (Debian: apt-get install nats-server)"
+    # only the program is wanted, not the server that Debian starts with it
+    [ ! -d /run/systemd/system ] || $as_root systemctl disable --quiet --now nats-server
 fi

@@ -108,6 +108,8 @@ async def _search(
     models: Models, picture: Halves, fractions: Sequence[float], quarters: int
 ) -> list[Find]:
     tiles = await asyncio.to_thread(_tiles, picture, fractions, quarters)
+    if not tiles:
+        return []
     answer = await models.infer(ModelName.FACE_DETECTOR, _batch(tiles))
     close = await asyncio.to_thread(_second_looks, picture, tiles, answer)
     if not close:

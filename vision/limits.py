@@ -11,7 +11,7 @@ class Limits:
 
     most_bytes: int = 64 * 1024 * 1024
     most_pixels: int = 100_000_000
-    """Decoded as RGB this is 300 MB, the largest single block of memory a picture can cause."""
+    """Decoded as RGB this is 300 MB; a progressive JPEG takes up to 600 MB more meanwhile."""
     most_side: int = 20_000
     """OpenCV warps and remaps address at most 32,767 pixels along a side."""
     least_side: int = 32

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ _STEP = 0.7
 """Neighbours overlap by 30 %, so that a face cut by one tile is whole in the next."""
 _LEAST_SOURCE_SIDE = 64
 """Smaller squares would be enlarged more than twice and show nothing new."""
+_MOST_TILES = 200
+"""Of one size. A panorama of 5 : 1 has 150 of the smallest; a mere strip would have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +114,13 @@ def squares(picture: Halves, fractions: Sequence[float]) -> list[Tile]:
 
 def _grid(picture: Halves, scale: float) -> list[Tile]:
     wide, high = (max(SIDE, round(side * scale)) for side in (picture.width, picture.height))
+    places = list(product(_starts(high), _starts(wide)))
+    if len(places) > _MOST_TILES:
+        return []
     level = picture.resized(wide, high)
     return [
         Tile(level.pixels[top : top + SIDE, left : left + SIDE], _place(level, left, top))
-        for top in _starts(high)
-        for left in _starts(wide)
+        for top, left in places
     ]
 
 

@@ -23,7 +23,7 @@ FACTOR = 4
 TILE_SIDE = SIGNATURES[ModelName.UPSCALER].input_shape[0]
 MARGIN = 20
 """Pixels. The fast network looks 18 pixels far (18 convolutions of 3 x 3), so its seams are exactly
-none; of the large one's view this is the part that weighs."""
+none. The large one looks further: 20 pixels from a cut it differs by 0.1 levels on average."""
 KEPT_SIDE = TILE_SIDE - 2 * MARGIN
 
 MOST_PIXELS = 64_000_000

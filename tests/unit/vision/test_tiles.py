@@ -31,6 +31,11 @@ def test_squares_of_less_than_64_pixels_are_not_looked_at() -> None:
     assert squares(Halves(photo(20, 20)), [1.0])
 
 
+def test_a_strip_is_not_cut_into_thousands() -> None:
+    assert not squares(Halves(np.zeros((4, 1280, 3), np.uint8)), [1.0])
+    assert squares(Halves(np.zeros((256, 1280, 3), np.uint8)), [0.28])
+
+
 def test_neighbours_overlap_by_a_quarter_or_more() -> None:
     tiles = squares(Halves(np.zeros((500, 900, 3), np.uint8)), [0.5])
 
