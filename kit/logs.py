@@ -4,9 +4,19 @@ import logging
 import sys
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict
 
 from kit.context import correlation_id
+
+
+def _without_content(record: logging.LogRecord) -> bool:
+    """Keep what a stranger sent as HTTP, which may be a token, out of the log."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args, record.exc_info = "malformed HTTP request", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def configure(service: str, level: str = "INFO") -> None:
@@ -41,5 +51,6 @@ def configure(service: str, level: str = "INFO") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.getLogger("aiohttp.server").addFilter(_without_content)
     # aiohttp's access log repeats what the metrics count and would write signed URLs down
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

@@ -7,7 +7,9 @@ from msgspec import Meta
 from proto.ids import AccountId
 from proto.message import Message, Request
 
-Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+Email = Annotated[
+    str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")
+]
 Password = Annotated[str, Meta(min_length=10, max_length=200)]
 
 
@@ -42,7 +44,9 @@ class AccessToken(Message):
 class Login(Request[AccessToken], subject="accounts.login"):
     """Exchange e-mail and password for an access token. Raises NotAuthenticated."""
 
-    email: Annotated[str, Meta(max_length=254)]
+    # what is no address at all need not be told apart from one that is unknown, but for what
+    # PostgreSQL cannot hold
+    email: Annotated[str, Meta(max_length=254, pattern=r"^[^\x00]*$")]
     password: Annotated[str, Meta(max_length=200)]
 
 

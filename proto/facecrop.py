@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from proto.ids import AccountId, StorageKey
@@ -44,7 +45,7 @@ class Portrait(Message, tag="portrait"):
     """The crop at the photograph's own resolution, or at the preset's full size if enhanced."""
     medium: StorageKey
     """The crop at the preset's medium size."""
-    flags: list[Flag] = []
+    flags: list[Flag] = msgspec.field(default_factory=list)
 
 
 class Rejected(Message, tag="rejected"):

@@ -29,7 +29,7 @@ _SWEEP_SECONDS = 600.0
 def operations() -> list[Operation]:
     """Return everything the gateway offers, in the order of the documentation."""
     modules = (facecrop, wallet, account, files, docs)
-    return [operation for module in modules for operation in module.operations.listed]
+    return [operation for module in modules for operation in module.operations.all]
 
 
 def build(settings: Settings) -> web.Application:

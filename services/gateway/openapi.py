@@ -25,6 +25,7 @@ Every answer carries `X-Request-Id`. An error is `{"error": CODE, "message": sen
 
 def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     """Return the document as plain JSON values, in a stable order."""
+    operations = [operation for operation in operations if operation.listed]
     types = _types(operations)
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     paths: dict[str, Any] = {}

@@ -40,6 +40,8 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     secured: bool = True
     """Whether an access token is needed."""
+    listed: bool = True
+    """Whether it is part of the API; pages for people are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Operations:
     """A collection of operations, filled by decorating handlers."""
 
     tag: str
-    listed: list[Operation] = field(default_factory=list)
+    all: list[Operation] = field(default_factory=list)
 
     def add(
         self,
@@ -59,12 +61,24 @@ class Operations:
         form: type[Any] | None = None,
         parameters: tuple[Parameter, ...] = (),
         secured: bool = True,
+        listed: bool = True,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated handler."""
 
         def register(handler: Handler) -> Handler:
-            self.listed.append(
-                Operation(method, path, handler, self.tag, answers, body, form, parameters, secured)
+            self.all.append(
+                Operation(
+                    method,
+                    path,
+                    handler,
+                    self.tag,
+                    answers,
+                    body=body,
+                    form=form,
+                    parameters=parameters,
+                    secured=secured,
+                    listed=listed,
+                )
             )
             return handler
 

@@ -93,6 +93,8 @@ def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401
 
 
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
+    if error.status < 400:
+        return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
     if error.status == 413:
         return answer(request, 413, "BODY_TOO_LARGE", "the body is larger than this endpoint takes")
     code = error.reason.upper().replace(" ", "_")

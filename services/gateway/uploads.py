@@ -54,6 +54,8 @@ async def receive(
             await _take(part, upload, storage, folder, settings)
     except ObjectTooLarge as error:
         raise _too_large(settings) from error
+    except (ConnectionError, web.RequestPayloadError) as error:
+        raise Problem(400, "BODY_INCOMPLETE", "the body ended before it was whole") from error
     except (ValueError, RuntimeError, EOFError) as error:
         raise Problem(400, "MALFORMED_FORM", "the form is not valid multipart/form-data") from error
     return upload

@@ -1,7 +1,10 @@
 """Logging in, and the public keys that verify what a login gives."""
 
+from typing import Annotated
+
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from proto.accounts import Login
 from services.gateway.operations import Operations, read_json
@@ -17,8 +20,8 @@ _BEARER = "Bearer"
 class LoginBody(msgspec.Struct, frozen=True, kw_only=True):
     """Who you are."""
 
-    email: str
-    password: str
+    email: Annotated[str, Meta(max_length=254, pattern=r"^[^\x00]*$")]
+    password: Annotated[str, Meta(max_length=200)]
 
 
 class TokenBody(msgspec.Struct, frozen=True, kw_only=True):

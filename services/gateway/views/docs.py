@@ -24,20 +24,20 @@ async def openapi(request: web.Request) -> web.Response:
     return json_response(document(listed, VERSION))
 
 
-@operations.add("GET", "/docs", {200: None}, secured=False)
+@operations.add("GET", "/docs", {200: None}, secured=False, listed=False)
 async def page(_: web.Request) -> web.Response:
     """Show this API to a person."""
     return _file("docs.html", "text/html")
 
 
-@operations.add("GET", "/docs/{name:docs\\.(?:css|js)}", {200: None}, secured=False)
+@operations.add("GET", "/docs/{name:docs\\.(?:css|js)}", {200: None}, secured=False, listed=False)
 async def asset(request: web.Request) -> web.Response:
     """Serve the style and script of the page."""
     name = request.match_info["name"]
     return _file(name, "text/css" if name.endswith(".css") else "text/javascript")
 
 
-@operations.add("GET", "/", {302: None}, secured=False)
+@operations.add("GET", "/", {302: None}, secured=False, listed=False)
 async def front_door(_: web.Request) -> web.Response:
     """Send a person who opens the bare address to the documentation."""
     raise web.HTTPFound("/docs")
