@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import cv2
 
 from bench.load import Rate, measure
 from bench.memory import watched
@@ -34,6 +35,7 @@ SOAK_CALLS = 1000
 
 async def main() -> None:
     """Measure and print; the last line is one JSON object."""
+    cv2.setNumThreads(1)  # as the engine does
     photos = photographs()
     bare = {name: await bare_rates(photo, CALLS[name]) for name, photo in photos.items()}
     async with (

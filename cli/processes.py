@@ -43,15 +43,6 @@ class Program:
 async def spawn(program: Program) -> Process:
     """Start it in a process group of its own, which Ctrl-C at the terminal does not reach."""
     _limit(program.log)
-    parent = os.getpid()
-
-    def tie_to_parent() -> None:
-        # runs in the child between fork and exec, after the change of user, which would undo it
-        if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, program.orphan_signal)
-            if os.getppid() != parent:
-                os._exit(1)
-
     with program.log.open("ab") as log:
         return await create_subprocess_exec(
             *program.command,
@@ -61,11 +52,27 @@ async def spawn(program: Program) -> Process:
             cwd=program.folder,
             env=program.environment,
             process_group=0,
-            preexec_fn=tie_to_parent,
+            preexec_fn=tied_to_us(program.orphan_signal),
             user=program.user,
             group=group_of(program.user),
             extra_groups=None if program.user is None else [],
         )
+
+
+def tied_to_us(orphan_signal: signal.Signals) -> Callable[[], None]:
+    """Return what a child does between fork and exec so that it does not outlive us.
+
+    The kernel forgets it when the user changes, so it belongs after that.
+    """
+    parent = os.getpid()
+
+    def tie() -> None:
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, orphan_signal)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return tie
 
 
 def tell(process: Process, what: signal.Signals) -> None:

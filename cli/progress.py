@@ -1,11 +1,15 @@
 """What a command tells the person who waits: one short line for each step."""
 
 import sys
+from contextlib import suppress
 from time import perf_counter
 
 
 class Progress:
-    """Writes lines, each with the seconds that its step took."""
+    """Writes lines, each with the seconds that its step took.
+
+    Nobody may be reading any more (a closed terminal): that is no reason to stop working.
+    """
 
     def __init__(self) -> None:
         self._began = perf_counter()
@@ -21,8 +25,10 @@ class Progress:
 
     def say(self, text: str = "") -> None:
         """Write one line, at once even into a pipe."""
-        print(text, flush=True)
+        with suppress(OSError):
+            print(text, flush=True)
 
     def complain(self, text: str) -> None:
         """Write to standard error."""
-        print(text, file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)

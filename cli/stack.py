@@ -7,11 +7,13 @@ from time import perf_counter
 import msgspec
 
 from cli import accounts, nats, ports, postgres, services, triton
+from cli.errors import Refused
 from cli.home import Home, Links, StackCard
 from cli.progress import Progress
 from cli.services import Surroundings
 from cli.supervisor import Supervisor
 from kit.bus import Bus
+from proto.errors import Refusal
 
 DEMO_EMAIL = "demo@darkroom.test"
 DEMO_TOKENS = 100
@@ -45,7 +47,7 @@ class Stack:
     async def start(self) -> StackCard:
         """Start everything, open the demo account, and return how it is reached.
 
-        Raises PortTaken, ProgramMissing, StartFailed, Interrupted.
+        Raises PortTaken, ProgramMissing, StartFailed, Refused, Interrupted.
         """
         gateway_port = ports.wanted(self._wishes.port)
         database_port, bus_port, http, grpc, metrics, *operator_ports = ports.free(
@@ -103,6 +105,8 @@ class Stack:
         bus = await Bus.connect(links.nats_url, "darkroom up")
         try:
             account = await accounts.find_or_create(bus, DEMO_EMAIL, password, DEMO_TOKENS)
+        except Refusal as refusal:
+            raise Refused(f"The demo account could not be opened: {refusal}.") from refusal
         finally:
             await bus.close()
         return StackCard(

@@ -96,10 +96,13 @@ class Supervisor:
         began = perf_counter()
         if self.stopping.is_set():
             raise Interrupted(_INTERRUPTED)
-        running = Running(program, await spawn(program))
-        stage.append(running)
         try:
+            running = Running(program, await spawn(program))
+            stage.append(running)
             await self._until_ready(running)
+        except OSError as error:
+            self.stopping.set()
+            raise StartFailed(program.name, f"cannot be run ({error})", program.log) from error
         except StartFailed:
             self.stopping.set()
             raise
@@ -128,7 +131,11 @@ class Supervisor:
             if await self._stopping_within(running.next_pause()):
                 return
             self._reporter.complain(f"{name} {_ending(running.process)}; starting it again")
-            running.process = await spawn(running.program)
+            try:
+                running.process = await spawn(running.program)
+            except OSError as error:
+                self._reporter.complain(f"{name} cannot be run ({error})")
+                continue
             running.since = perf_counter()
             self._on_change()
             try:

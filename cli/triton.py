@@ -33,20 +33,21 @@ class Triton:
 def find(home: Home, ports: tuple[int, int, int], caller: Mapping[str, str]) -> Triton:
     """Decide how the models are served: TRITON_URL first, then the embedded server, then without.
 
-    Raises ProgramMissing when the models have not been built.
+    The embedded server takes three ports: HTTP, gRPC, metrics. It loads the usual models and the
+    one that UPSCALER names. Raises ProgramMissing when one of them has not been built.
     """
     if url := caller.get("TRITON_URL"):
         return Triton(url, note=f"The models are those of the Triton at {url}.")
-    unbuilt = [name for name in DEFAULT_MODELS if not _model(name).exists()]
+    models = list(dict.fromkeys([*DEFAULT_MODELS, caller.get("UPSCALER") or "upscaler_fast"]))
+    unbuilt = [name for name in models if not _model(name).exists()]
     if unbuilt:
         raise ProgramMissing(f"Not built yet: {', '.join(unbuilt)}; run ./just models.")
     if reason := wheel.unfit(PYTHON):
         return Triton("", note=f"No Triton here: {reason}; the models run in the services.")
-    return embedded(home, ports)
+    return _embedded(home, ports, models)
 
 
-def embedded(home: Home, ports: tuple[int, int, int]) -> Triton:
-    """Return the server from the wheel, on three ports: HTTP, gRPC, metrics."""
+def _embedded(home: Home, ports: tuple[int, int, int], models: Sequence[str]) -> Triton:
     http, grpc, metrics = ports
     folder = home.folder / "triton"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -62,6 +63,7 @@ def embedded(home: Home, ports: tuple[int, int, int]) -> Triton:
             f"--http-port={http}",
             f"--grpc-port={grpc}",
             f"--metrics-port={metrics}",
+            *(f"--model={model}" for model in models),
         ),
         environment={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
         folder=PROJECT,

@@ -16,6 +16,7 @@ from typing import Self
 from cli import ports, postgres
 from cli.errors import NotRunning
 from cli.home import PROJECT, Home, Links, StackCard
+from cli.processes import tied_to_us
 
 START_SECONDS = 90.0
 STOP_SECONDS = 60.0
@@ -65,6 +66,7 @@ class RunningStack:
                 stderr=log,
                 text=True,
                 process_group=0,
+                preexec_fn=tied_to_us(signal.SIGTERM),  # noqa: PLW1509 - as `up` does it itself
             )
         return cls(process, fetch_port, home)
 

@@ -29,8 +29,8 @@ _FINE = (0.28,)
 _SECOND_LOOK = 2.0
 """Side of the square of the second look, in sides of the found box."""
 _SURE = 0.85
-"""A face that scores less is real if no other turn of the picture shows a better one. In 20
-photographs turned through 12 angles, faces scored 0.78 to 0.96 the right way up; what was seen in
+"""A face that scores less is real if no other turn of the picture shows a better one. In 19
+photographs turned through 6 angles, faces scored 0.78 to 0.96 the right way up; what was seen in
 their place the wrong way up scored up to 0.84."""
 _MOST_SECOND_LOOKS = 128
 

@@ -20,8 +20,8 @@ class Limits:
     bomb_pixels_per_byte: int = 200
     """A larger file with fewer bytes than this is no photograph.
 
-    Measured on real ones: a heavily compressed 24 megapixel JPEG holds about 25 pixels a byte,
-    a blank page as PNG about 340.
+    A smooth 24 megapixel photograph has 54 pixels to a byte as JPEG of quality 10 and 134 as WebP
+    of quality 20; a blank page has 297 as PNG.
     """
 
     def check_bytes(self, encoded: int) -> None:

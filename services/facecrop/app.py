@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Literal
 
+import cv2
 import msgspec
 import structlog
 from aiohttp import web
@@ -73,6 +74,8 @@ def build(settings: Settings) -> web.Application:
         limits = Limits(
             most_bytes=settings.max_picture_bytes, most_pixels=settings.max_picture_pixels
         )
+        # pictures are worked on side by side in our own threads; OpenCV's would be in their way
+        cv2.setNumThreads(1)
         models = connect(settings.triton_url or None, Path(settings.model_repository))
         upscaler = _UPSCALERS[settings.upscaler]
 

@@ -82,7 +82,7 @@ class Endpoints:
         medium = StorageKey(f"{request.outputs}/{request.stem}_md.jpg")
         await self._storage.put(original, files.original, "image/jpeg")
         await self._storage.put(medium, files.medium, "image/jpeg")
-        return Portrait(face_box=_box(face), original=original, medium=medium, flags=flags)
+        return Portrait(face_box=_box(face, picture), original=original, medium=medium, flags=flags)
 
     async def _sharpened(self, crop: Pixels, preset: Preset) -> Pixels:
         small = await self._off_loop(portrait.sharpening_input, crop, preset.full)
@@ -103,6 +103,7 @@ def _flags(place: Frame, crop: Pixels, preset: Preset) -> list[Flag]:
     return [flag for flag, applies in told.items() if applies]
 
 
-def _box(face: Face) -> FaceBox:
-    box = face.box
+def _box(face: Face, picture: Picture) -> FaceBox:
+    """Return the part of the face's box that lies in the picture."""
+    box = face.box.clipped(picture.width, picture.height)
     return FaceBox(x=round(box.x), y=round(box.y), w=round(box.width), h=round(box.height))

@@ -79,10 +79,11 @@ def files(original: Pixels, medium: tuple[int, int]) -> Files:
 def sharpening_input(crop: Pixels, full: tuple[int, int]) -> Pixels:
     """Bring a crop to the size that the x4 network is given for a result of `full` size.
 
-    At most half the full size, so that a photograph with pixels to spare keeps its detail and the
-    network's result is averaged down; smaller crops go in as they are, never enlarged.
+    At most a third of the full size, so that a photograph with pixels to spare keeps some detail of
+    its own and the network's result is averaged down; more would take a CPU longer than anybody
+    waits. Smaller crops go in as they are, never enlarged.
     """
-    scale = min(1.0, full[0] / 2 / crop.shape[1])
+    scale = min(1.0, full[0] / 3 / crop.shape[1])
     if scale == 1.0:
         return crop
     return resized(crop, (math.ceil(crop.shape[1] * scale), math.ceil(crop.shape[0] * scale)))

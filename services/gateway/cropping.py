@@ -15,7 +15,6 @@ from proto.facecrop import CropFace, IcpType, Portrait, Rejected, RemotePhoto, S
 from proto.ids import AccountId, StorageKey
 from services.gateway import names
 from services.gateway.resources import BILLING, BUS, PRICES, SETTINGS, STORAGE
-from services.gateway.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -59,6 +58,7 @@ async def crop(
     settings = app[SETTINGS]
     operation = "face_crop_enhanced" if enhance else "face_crop"
     price = app[PRICES][operation].tokens
+    seconds = settings.engine_seconds + (len(photos) - 1) * settings.engine_seconds_per_image
     outputs = StorageKey(f"outputs/{account}/{uuid4()}")
     requests = [
         CropFace(
@@ -71,12 +71,10 @@ async def crop(
         )
         for photo, stem in zip(photos, names.stems(p.filename for p in photos), strict=True)
     ]
-    async with app[BILLING].charge(
-        account, operation, len(photos), price, settings.engine_seconds
-    ) as charge:
+    async with app[BILLING].charge(account, operation, len(photos), price, seconds) as charge:
         try:
-            with context.within(settings.engine_seconds):
-                results = await _ask(app[BUS], requests, settings)
+            with context.within(seconds):
+                results = await _ask(app[BUS], requests, seconds, settings.engine_calls)
         except BaseException:
             await app[STORAGE].delete_folder(outputs)
             raise
@@ -91,14 +89,14 @@ async def crop(
 
 
 async def _ask(
-    bus: Bus, requests: Sequence[CropFace], settings: Settings
+    bus: Bus, requests: Sequence[CropFace], seconds: float, at_once: int
 ) -> list[Portrait | Rejected]:
-    slots = asyncio.Semaphore(settings.engine_calls)
+    slots = asyncio.Semaphore(at_once)
 
     async def ask(request: CropFace) -> Portrait | Rejected:
         async with slots:
             try:
-                return await bus.request(request, settings.engine_seconds)
+                return await bus.request(request, seconds)
             except Internal:
                 # a picture that trips a fault of ours must not cost the others of its batch
                 sentence = "this photo could not be processed because of a fault on our side"

@@ -47,8 +47,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1_000_000_000
     max_json_bytes: Annotated[int, Meta(ge=1, description="Size of a JSON body")] = 1_000_000
     engine_seconds: Annotated[
-        float, Meta(gt=0, description="How long engines may take for one request")
+        float, Meta(gt=0, description="How long an engine may take for a request of one image")
     ] = 120.0
+    engine_seconds_per_image: Annotated[
+        float, Meta(gt=0, description="How much longer for each image after the first")
+    ] = 10.0
     lease_margin_seconds: Annotated[
         float,
         Meta(gt=0, description="How long tokens stay held after an engine's time has run out"),

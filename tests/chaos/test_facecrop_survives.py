@@ -28,6 +28,7 @@ def impatient() -> Iterator[RunningStack]:
     """A stack that waits for its engine, and keeps unsettled holds, for seconds only."""
     hurry = {
         "ENGINE_SECONDS": str(ENGINE_SECONDS),
+        "ENGINE_SECONDS_PER_IMAGE": "0.2",
         "LEASE_MARGIN_SECONDS": "1",
         "SWEEP_SECONDS": "0.2",
     }

@@ -1,6 +1,6 @@
 """JPEG, by libjpeg-turbo without a detour.
 
-simplejpeg decodes two to three times faster than Pillow and reports what libjpeg only warns about,
+simplejpeg decodes in half of Pillow's time and reports what libjpeg only warns about,
 which is how a cut-off file is told from a whole one. It has no eye for metadata, so the segments
 before the first scan are read here.
 """

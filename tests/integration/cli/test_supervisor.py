@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -142,6 +143,28 @@ async def test_a_program_that_keeps_ending_is_started_less_and_less_often(
     pauses = [after - before for before, after in pairwise(at[1:])]
     assert pauses == sorted(pauses)
     assert pauses[-1] > 2 * pauses[0]
+
+
+async def test_a_program_that_cannot_be_run_again_yet_is_tried_until_it_can(
+    supervisor: Supervisor, program: Make, told: Told, tmp_path: Path
+) -> None:
+    binary = tmp_path / "program"
+    binary.write_text("#!/bin/sh\nexec sleep 60\n")
+    binary.chmod(0o755)
+    await supervisor.start([replace(program("a", ""), command=(str(binary),))])
+    binary.rename(tmp_path / "away")
+    os.kill(supervisor.pids["a"], signal.SIGKILL)
+    await until(lambda: any("a cannot be run" in line for line in told.complaints))
+    (tmp_path / "away").rename(binary)
+    await until(lambda: "a is back" in told.complaints[-1])
+
+
+async def test_a_program_that_is_not_there_fails_the_start(
+    supervisor: Supervisor, program: Make, tmp_path: Path
+) -> None:
+    missing = replace(program("a", ""), command=(str(tmp_path / "missing"),))
+    with pytest.raises(StartFailed, match=r"a cannot be run \(.*No such file"):
+        await supervisor.start([missing])
 
 
 async def test_what_a_dead_program_had_started_goes_with_it(

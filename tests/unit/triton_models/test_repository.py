@@ -58,7 +58,8 @@ def test_the_configuration_is_what_services_expect(model: ModelName) -> None:
 def test_nothing_makes_triton_stall(model: ModelName) -> None:
     text = re.sub(r"#.*", "", config(model))
     assert 'backend: "onnxruntime"' in text
-    assert "max_queue_delay_microseconds: 1000" in text
+    batched = model != ModelName.UPSCALER_FAST
+    assert ("dynamic_batching { max_queue_delay_microseconds: 1000 }" in text) is batched
     assert not re.search(r"queue_policy|priority", text)
 
 

@@ -56,11 +56,11 @@ def encoded(image: Image.Image | Pixels, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def heic(pixels: Pixels, **options: object) -> bytes:
-    """Save as HEIC."""
+def heic(pixels: Pixels | NDArray[np.uint16], mode: str = "RGB", **options: object) -> bytes:
+    """Save as HEIC; more than 8 bits become 10."""
     file = io.BytesIO()
     height, width = pixels.shape[:2]
-    heif = pillow_heif.from_bytes("RGB", (width, height), pixels.tobytes())
+    heif = pillow_heif.from_bytes(mode, (width, height), pixels.tobytes())
     heif.save(file, **{"quality": 90, **options})
     return file.getvalue()
 

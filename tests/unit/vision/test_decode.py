@@ -58,6 +58,8 @@ READ: dict[str, tuple[Callable[[], bytes], Format, Image.Image, float]] = {
     "lossless webp": (lambda: encoded(RGB, "WEBP", lossless=True), Format.WEBP, RGB, 0),
     "animated webp": (lambda: animation("WEBP"), Format.WEBP, RGB, 8),
     "heic": (lambda: heic(photo(), quality=95), Format.HEIF, RGB, 5),
+    "10-bit heic": (lambda: heic(DEEP, "RGB;16", quality=95), Format.HEIF, RGB, 5),
+    "grey heic": (lambda: heic(np.asarray(GREY), "L", quality=95), Format.HEIF, GREY, 2),
     "tiff": (lambda: encoded(RGB, "TIFF"), Format.TIFF, RGB, 0),
     "lzw tiff": (lambda: encoded(RGB, "TIFF", compression="tiff_lzw"), Format.TIFF, RGB, 0),
     "deflate tiff": (
@@ -190,6 +192,7 @@ def transparent_palette() -> bytes:
         (encoded(ALPHA.astype(np.uint8), "PNG"), (2, 90), (40, 200, 40)),
         (encoded(ALPHA.astype(np.uint8), "WEBP", lossless=True), (2, 2), (255, 255, 255)),
         (encoded(ALPHA.astype(np.uint8), "TIFF"), (2, 2), (255, 255, 255)),
+        (heic(ALPHA.astype(np.uint8), "RGBA", quality=95), (2, 2), (255, 255, 255)),
         (transparent_palette(), (2, 2), (255, 255, 255)),
         (
             encoded(
@@ -207,6 +210,7 @@ def transparent_palette() -> bytes:
         "opaque in rgba png",
         "clear in webp",
         "clear in tiff",
+        "clear in heic",
         "clear palette entry",
         "a fifth of black on white",
         "clear colour key",

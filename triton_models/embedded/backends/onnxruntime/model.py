@@ -15,6 +15,10 @@ import triton_python_backend_utils as triton
 
 _MODEL_FILE = "model.onnx"
 
+_AT_ONCE = 4
+"""Items of a batch given to onnxruntime at a time. What a larger batch needs falls out of the
+processor's caches: 15 tiles of the face detector take 22.5 ms at once and 9.5 ms by fours."""
+
 
 class TritonPythonModel:
     """One instance of one model; Triton starts each in a process of its own."""
@@ -57,7 +61,9 @@ class TritonPythonModel:
 
     def _run(self, batches: dict[int, Any], answers: list[Any]) -> None:
         joined = np.concatenate(list(batches.values()))
-        (results,) = self._session.run([self._output], {self._input: joined})
+        parts = [joined[start : start + _AT_ONCE] for start in range(0, len(joined), _AT_ONCE)]
+        answered = [self._session.run([self._output], {self._input: part})[0] for part in parts]
+        results = np.concatenate(answered)
         ends = np.cumsum([len(batch) for batch in batches.values()])
         for index, part in zip(batches, np.split(results, ends[:-1]), strict=True):
             tensor = triton.Tensor(self._output, np.ascontiguousarray(part))
