@@ -42,7 +42,7 @@ setup:
 
 # Build the model repository from pinned packages, as far as it is not there
 models: setup
-    @{{ python }} -m triton_models.build
+    @{{ python }} -m triton_models.builder
 
 # Write docs/openapi.json and docs/asyncapi.json from the code
 docs: setup

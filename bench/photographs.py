@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from triton_models.build.archives import astronaut
+from triton_models.builder.archives import astronaut
 from vision.decode import decode
 from vision.encode import encode_jpeg
 from vision.picture import Pixels

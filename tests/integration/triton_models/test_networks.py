@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.integration.triton_models.pictures import inputs
-from triton_models.build.networks import _anchor_offsets
+from triton_models.builder.networks import _anchor_offsets
 
 REPOSITORY = Path(__file__).parents[3] / "triton_models" / "repository"
 

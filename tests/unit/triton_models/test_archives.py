@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from triton_models.build import archives
-from triton_models.build.archives import BadSource, Pin, archive, member, pins
+from triton_models.builder import archives
+from triton_models.builder.archives import BadSource, Pin, archive, member, pins
 
 
 @pytest.fixture

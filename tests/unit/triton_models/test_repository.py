@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from triton_models.build.__main__ import MANIFEST, WrongResult, build
+from triton_models.builder.__main__ import MANIFEST, WrongResult, build
 from vision.models import SIGNATURES, ModelName
 
 REPOSITORY = Path(__file__).parents[3] / "triton_models" / "repository"

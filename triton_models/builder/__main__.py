@@ -1,4 +1,4 @@
-"""Build what is missing: `python -m triton_models.build`."""
+"""Build what is missing: `python -m triton_models.builder`."""
 
 import hashlib
 import sys
@@ -6,7 +6,7 @@ import time
 import tomllib
 from pathlib import Path
 
-from triton_models.build.archives import BadSource
+from triton_models.builder.archives import BadSource
 
 REPOSITORY = Path(__file__).parent.parent / "repository"
 MANIFEST = Path(__file__).parent / "manifest.toml"
@@ -36,7 +36,7 @@ def build(name: str, checksum: str, repository: Path = REPOSITORY) -> str:
     if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() == checksum:
         return "verified"
     # here and not above: importing onnx takes longer than verifying all models
-    from triton_models.build.networks import NETWORKS
+    from triton_models.builder.networks import NETWORKS
 
     model = NETWORKS[name]()
     if (found := hashlib.sha256(model).hexdigest()) != checksum:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from triton_models.build.graph import Graph
+from triton_models.builder.graph import Graph
 
 _MAGIC = "7767517"
 _FLOAT32, _FLOAT16 = 0, 0x01306B47

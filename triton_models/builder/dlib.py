@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from triton_models.build.graph import Graph
+from triton_models.builder.graph import Graph
 
 _MEAN = (122.782, 117.001, 104.298)
 """Of the training pictures, red, green, blue: dlib's input_rgb_image."""

