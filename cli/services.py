@@ -38,7 +38,7 @@ class Surroundings:
 
 def settings_of(service: str) -> list[Setting]:
     """List the settings that a service reads, its own before those that every service has."""
-    kind: type[msgspec.Struct] = importlib.import_module(f"services.{service}.app").Settings
+    kind: type[msgspec.Struct] = importlib.import_module(f"services.{service}.settings").Settings
     return [*settings.describe(kind), *settings.describe(Listen), *_LOG_LEVEL]
 
 

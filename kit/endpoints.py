@@ -54,7 +54,9 @@ class Answering:
             )
         listed = [endpoint for endpoint, _, _ in found]
         self._subscriptions += await announce(self._bus.client, service, listed)
-        await self._bus.client.flush()
+        # nats-py sends a flush's ping ahead of what waits to be sent; the second comes after it
+        for _ in range(2):
+            await self._bus.client.flush()
 
     async def stop(self) -> None:
         """Take no more messages, then let those under way be answered.

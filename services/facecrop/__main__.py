@@ -1,4 +1,5 @@
 from kit.lifecycle import run
-from services.facecrop.app import Settings, build
+from services.facecrop.app import build
+from services.facecrop.settings import Settings
 
 run("facecrop", Settings, build)

@@ -5,19 +5,17 @@ import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Literal
 
 import cv2
-import msgspec
 import structlog
 from aiohttp import web
-from msgspec import Meta
 from prometheus_client import Gauge
 
 from kit.fetching import Fetcher
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
 from services.facecrop.endpoints import Endpoints
+from services.facecrop.settings import Settings
 from vision.connect import connect
 from vision.limits import Limits
 from vision.models import ModelName
@@ -31,39 +29,6 @@ _UPSCALERS: dict[str, Upscaler] = {
 MODELS = Gauge("darkroom_models", "What runs the models: 1 for the one in use", ("served_by",))
 
 log = structlog.get_logger(__name__)
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine is told by its environment."""
-
-    nats_url: Annotated[str, Meta(description="Where the message bus is: nats://user:pw@host:4222")]
-    storage_url: Annotated[
-        str,
-        Meta(description="Where pictures lie: file:///folder, s3://bucket/prefix, gs://, az://"),
-    ]
-    triton_url: Annotated[
-        str,
-        Meta(
-            description="gRPC address of Triton, host:port; without it models run in this process"
-        ),
-    ] = ""
-    model_repository: Annotated[
-        str,
-        Meta(description="Folder of the models, read where there is no Triton"),
-    ] = "triton_models/repository"
-    upscaler: Annotated[
-        Literal["upscaler_fast", "upscaler"],
-        Meta(description="Which network sharpens; `upscaler` (x4plus) wants a GPU"),
-    ] = "upscaler_fast"
-    fetch_allow: Annotated[
-        list[str],
-        Meta(description="Origins, host:port, that may be fetched although they are not public"),
-    ] = []
-    max_picture_bytes: Annotated[int, Meta(ge=1, description="Size of one photo")] = 100_000_000
-    max_picture_pixels: Annotated[int, Meta(ge=1, description="Pixels of one photo")] = 100_000_000
-    threads: Annotated[
-        int, Meta(ge=0, description="Pictures decoded or encoded at once; 0 for one a core")
-    ] = 0
 
 
 def build(settings: Settings) -> web.Application:

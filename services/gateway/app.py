@@ -19,8 +19,6 @@ from services.gateway.operations import Operation
 from services.gateway.settings import Settings
 from services.gateway.views import account, docs, facecrop, files, wallet
 
-__all__ = ["Settings", "build", "operations"]
-
 log = structlog.get_logger(__name__)
 
 _SWEEP_SECONDS = 600.0

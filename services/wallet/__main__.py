@@ -1,4 +1,5 @@
 from kit.lifecycle import run
-from services.wallet.app import Settings, build
+from services.wallet.app import build
+from services.wallet.settings import Settings
 
 run("wallet", Settings, build)

@@ -4,31 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
 import structlog
 from aiohttp import web
-from msgspec import Meta
 
 from kit import database
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from services.wallet.endpoints import Endpoints
 from services.wallet.ledger import Ledger
+from services.wallet.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 SCHEMA = Path(__file__).parent / "schema"
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the wallet is told by its environment."""
-
-    nats_url: Annotated[str, Meta(description="Where the message bus is: nats://user:pw@host:4222")]
-    database_url: Annotated[str, Meta(description="PostgreSQL for the ledger")]
-    sweep_seconds: Annotated[
-        float, Meta(gt=0, description="How often lapsed reservations are released")
-    ] = 5.0
 
 
 def build(settings: Settings) -> web.Application:

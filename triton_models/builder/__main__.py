@@ -22,8 +22,8 @@ def main() -> int:
     try:
         for name, checksum in expected.items():
             started = time.perf_counter()
-            done = build(name, checksum)
-            print(f"{name:15} {done} in {time.perf_counter() - started:.1f} s", flush=True)
+            if build(name, checksum) == "built":
+                print(f"models  {name:15} {time.perf_counter() - started:6.1f} s", flush=True)
     except (BadSource, WrongResult) as error:
         print(f"models: {error}", file=sys.stderr)
         return 1
