@@ -1,8 +1,10 @@
 """Face crop as the Printcart Studio document has it, over real HTTP on the whole stack."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -48,6 +50,32 @@ async def test_the_face_box_is_where_the_face_is(client: Client, astronaut: byte
     # the astronaut's nose is near (224, 110) in the 512 pixel original
     assert abs(centre[0] - 224) < 25
     assert abs(centre[1] - 110) < 35
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+async def test_the_face_box_is_in_pixels_of_the_upright_original(
+    client: Client, astronaut: bytes, orientation: int
+) -> None:
+    upright = Image.open(io.BytesIO(astronaut)).convert("RGB").crop((0, 0, 512, 400))
+    undo = {
+        2: [Image.Transpose.FLIP_LEFT_RIGHT],
+        3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.TRANSPOSE],
+        6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE],
+        8: [Image.Transpose.ROTATE_270],
+    }
+    stored = upright
+    for step in undo.get(orientation, []):
+        stored = stored.transpose(step)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    stored.save(buffer, "JPEG", quality=95, exif=exif)
+    box = (await client.upload(("a.jpg", buffer.getvalue()))).body["results"][0]["face_box"]
+    assert abs(box["x"] + box["w"] / 2 - 224) < 25
+    assert abs(box["y"] + box["h"] / 2 - 125) < 25
 
 
 @pytest.mark.parametrize(
@@ -206,6 +234,35 @@ async def test_a_body_that_is_no_form_is_415(client: Client, astronaut: bytes) -
         "POST", f"{CROP}/upload", data=astronaut, headers={"Content-Type": "image/jpeg"}
     )
     _is_error(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+async def test_an_upload_over_the_limit_is_413_before_it_is_read(
+    client: Client, stack: RunningStack
+) -> None:
+    place = urlsplit(stack.url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    head = (
+        f"POST {CROP}/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000001\r\n"
+        f"Authorization: {client.headers['Authorization']}\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    writer.write(head.encode())
+    await writer.drain()
+    answer = await reader.readuntil(b"\r\n")
+    writer.close()
+    assert b" 413 " in answer
+
+
+async def test_a_file_over_the_limit_is_413_and_leaves_nothing(
+    client: Client, stack: RunningStack
+) -> None:
+    form = aiohttp.FormData({"icp_type": "school"})
+    form.add_field("file[]", io.BytesIO(bytes(100_000_001)), filename="big.jpg")
+    answer = await client.send("POST", f"{CROP}/upload", data=form)
+    _is_error(answer, 413, "BODY_TOO_LARGE")
+    storage = stack.home / "storage" / "uploads" / str(client.account)
+    assert [path for path in storage.rglob("*") if path.is_file()] == []
+    assert await client.balance() == 100
 
 
 async def test_a_form_cut_off_in_the_middle_is_400(client: Client) -> None:

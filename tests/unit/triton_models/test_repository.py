@@ -58,8 +58,9 @@ def test_the_configuration_is_what_services_expect(model: ModelName) -> None:
 def test_nothing_makes_triton_stall(model: ModelName) -> None:
     text = re.sub(r"#.*", "", config(model))
     assert 'backend: "onnxruntime"' in text
-    batched = model != ModelName.UPSCALER_FAST
-    assert ("dynamic_batching { max_queue_delay_microseconds: 1000 }" in text) is batched
+    waits = "max_queue_delay_microseconds: 1000"
+    how = "preferred_batch_size: [ 1 ]" if model == ModelName.UPSCALER_FAST else waits
+    assert f"dynamic_batching {{ {how} }}" in text
     assert not re.search(r"queue_policy|priority", text)
 
 

@@ -17,7 +17,8 @@ _MODEL_FILE = "model.onnx"
 
 _AT_ONCE = 4
 """Items of a batch given to onnxruntime at a time. What a larger batch needs falls out of the
-processor's caches: 15 tiles of the face detector take 22.5 ms at once and 9.5 ms by fours."""
+processor's caches: 15 tiles of the face detector take 22.5 ms at once and 9.5 ms by fours. It also
+bounds what onnxruntime's arena, which never gives memory back, can grow to."""
 
 
 class TritonPythonModel:
@@ -34,8 +35,6 @@ class TritonPythonModel:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # an arena keeps the memory of the largest batch it has ever seen
-        options.enable_cpu_mem_arena = False
         self._session = onnxruntime.InferenceSession(
             folder / _MODEL_FILE, options, providers=["CPUExecutionProvider"]
         )
