@@ -1,20 +1,23 @@
 """Fetching what a caller's URL names, without becoming the caller's hand inside our network.
 
 FetchError
-├── UrlNotAllowed       not http(s), not public, or a redirect to such a place
-├── UrlUnreachable      no such host, nobody listens, TLS fails, or it is no HTTP
+├── UrlNotAllowed       not http(s), not public, no such host, or a redirect to such a place
+├── UrlUnreachable      nobody listens, TLS fails, or it is no HTTP
 ├── UrlTooSlow          not done in time
 ├── UrlTooLarge         more bytes than allowed
 └── UrlRefused          the server answered, but with an error or something we do not take
 
 Every address that a name resolves to must be public, and the check happens in the resolver that the
 connection itself uses: what was checked is what is connected to, at every redirect. Proxies of the
-environment are not used, for behind one nobody knows where a request goes.
+environment are not used, for behind one nobody knows where a request goes. A name that does not
+exist gets the same answer as one that leads inside, so that nobody can list our names by asking.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Self
 
 import aiohttp
@@ -24,13 +27,16 @@ from yarl import URL
 from kit.addresses import is_public
 
 Resolve = Callable[[str], Awaitable[list[str]]]
-"""Takes a host name, returns its addresses; raises OSError."""
+"""Takes a host name, returns its addresses; raises OSError, and of these `socket.gaierror` with
+EAI_AGAIN where only the asking failed."""
 
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 4096
 _REDIRECTS = 5
 _REDIRECT_STATUS = (301, 302, 303, 307, 308)
+_LOOKUPS = 16
 _CHUNK_BYTES = 64 * 1024
+_ORIGIN = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/@\[\]]+):[0-9]{1,5}")
 _HEADERS = {"User-Agent": "Darkroom", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
 
 
@@ -41,7 +47,10 @@ class FetchError(Exception):
 
 
 class UrlNotAllowed(FetchError):
-    """The URL is not one that is fetched here. Says the same of every place that is not public."""
+    """The URL is not fetched here; says the same of all that is not public or not there.
+
+    Check the address, or upload the file instead.
+    """
 
     code: ClassVar[str] = "URL_NOT_ALLOWED"
 
@@ -84,15 +93,23 @@ class Fetcher:
         """Prepare to fetch.
 
         Args:
-            allow: Origins, `host:port`, that may be fetched although they are not public. Only
-                exactly these: what they redirect to is checked like anything else.
+            allow: Origins, `host:port` or `[address]:port`, that may be fetched although they are
+                not public. Only exactly these: what they redirect to is checked like anything else.
             seconds: For one URL with all its redirects and its body.
             connect_seconds: For one connection.
             resolve: How names become addresses; the system's resolver unless given.
+
+        Raises ValueError for an origin that could never match.
         """
         self._allow = frozenset(origin.lower() for origin in allow)
+        for origin in self._allow:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not an origin, host:port")
         self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds)
-        self._resolver = _PublicOnly(self._allow, resolve or _system_resolve)
+        # A caller's name server may answer as slowly as it likes. In threads of their own such
+        # lookups cannot hold up the ones that the database or the message bus needs.
+        self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+        self._resolver = _PublicOnly(self._allow, resolve or self._look_up)
 
     async def __aenter__(self) -> Self:
         """Open connections as they are needed."""
@@ -112,6 +129,7 @@ class Fetcher:
     async def __aexit__(self, *_: object) -> None:
         """Close every connection."""
         await self._client.close()
+        self._lookups.shutdown(wait=False, cancel_futures=True)
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
         """Return what lies behind a URL, at most `max_bytes` of it. Raises FetchError."""
@@ -136,16 +154,23 @@ class Fetcher:
 
     def _check(self, url: URL) -> None:
         """Refuse what can be seen to be wrong; names are checked when they are resolved."""
-        host = (url.host or "").lower()
+        host = _host(url)
         if url.scheme not in _PORTS or not host or url.user is not None or url.password is not None:
             raise _refusal()
-        if f"{host}:{url.port}" in self._allow:
+        if _origin(host, url.port) in self._allow:
             return
         if url.port != _PORTS[url.scheme]:
             raise _refusal()
         # aiohttp connects to a literal address without asking the resolver
         if _is_literal(host) and not is_public(host):
             raise _refusal()
+
+    async def _look_up(self, host: str) -> list[str]:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            self._lookups, socket.getaddrinfo, host, None, 0, socket.SOCK_STREAM
+        )
+        return [str(address[0]) for _, _, _, _, address in found]
 
 
 def redirect_target(url: URL, location: str) -> URL:
@@ -167,8 +192,8 @@ class _PublicOnly(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the addresses of a host; all must be public, unless the origin is allowed."""
-        addresses = await self._resolve(host)
-        allowed = f"{host.lower()}:{port}" in self._allow
+        addresses = await self._addresses(host)
+        allowed = _origin(host.lower(), port) in self._allow
         if not addresses or not (allowed or all(map(is_public, addresses))):
             raise _NotPublicError(host)
         return [
@@ -183,18 +208,23 @@ class _PublicOnly(AbstractResolver):
             for address in addresses
         ]
 
+    async def _addresses(self, host: str) -> list[str]:
+        """Return the addresses of a host, none where there is no such host."""
+        try:
+            return await self._resolve(host)
+        except UnicodeError:
+            return []
+        except OSError as error:
+            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+                raise
+            return []
+
     async def close(self) -> None:
         """Nothing is kept open."""
 
 
 class _NotPublicError(OSError):
-    """A name led to an address that is not public; travels through aiohttp as its cause."""
-
-
-async def _system_resolve(host: str) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(address[0]) for _, _, _, _, address in found]
+    """A name led nowhere, or to an address that is not public; travels through aiohttp as cause."""
 
 
 async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -222,6 +252,18 @@ def _parsed(text: str) -> URL:
         raise _refusal() from error
 
 
+def _host(url: URL) -> str:
+    """Return the host in lower case, empty if there is none. Raises UrlNotAllowed for nonsense."""
+    try:
+        return (url.host or "").lower()
+    except ValueError as error:  # yarl decodes punycode only when asked for the host
+        raise _refusal() from error
+
+
+def _origin(host: str, port: int | None) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _is_literal(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
@@ -238,4 +280,4 @@ def _not_allowed_inside(error: BaseException | None) -> bool:
 
 
 def _refusal() -> UrlNotAllowed:
-    return UrlNotAllowed("Only public http and https addresses are fetched.")
+    return UrlNotAllowed("This is no http or https address that is found on the public internet.")

@@ -4,22 +4,29 @@ StorageError
 ├── ObjectNotFound      there is nothing under this key
 ├── ObjectTooLarge      more bytes than the caller allows
 └── BadKey              the key would leave its folder or cannot be written as a path
+
+Where the storage itself fails (disk full, no rights, no network), that is
+`proto.errors.Unavailable`, as for every other part that a service needs.
 """
 
+import asyncio
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import obstore
+import structlog
+from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
 from kit.signing import Grant, Signer
+from proto.errors import Unavailable
 from proto.ids import StorageKey
 
 if TYPE_CHECKING:
@@ -27,7 +34,17 @@ if TYPE_CHECKING:
 
 _Store: TypeAlias = LocalStore | S3Store | GCSStore | AzureStore
 
-_PART = re.compile(r"[^/\x00-\x1f\x7f\\]{1,255}")
+log = structlog.get_logger(__name__)
+
+_PART = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_STAGED = re.compile(r".*#[0-9]+", re.DOTALL)
+"""Names that obstore gives, in a local folder, to files that are being written."""
+_DRIVE = re.compile(r".*[A-Za-z][:|]", re.DOTALL)
+"""Ends that obstore, in a local folder, takes for the drive of a Windows path."""
+_LONGEST_PART = 240
+"""Bytes; file systems take 255, of which the name of a staged file needs some."""
+_LONGEST_KEY = 1024
+"""Bytes; the limit of S3."""
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -51,35 +68,50 @@ class Storage:
     """Objects by key. Writes are atomic: an object is there whole or not at all."""
 
     def __init__(
-        self, store: _Store, root: Path | None, public_url: str, signer: Signer | None
+        self,
+        store: _Store,
+        root: Path | None,
+        public_url: str,
+        signer: Signer | None,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._root = root
         self._public_url = public_url.rstrip("/")
         self._signer = signer
+        self._clock = clock
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, public_url: str = "", secrets: Sequence[str] = ()
+        cls,
+        url: str,
+        *,
+        public_url: str = "",
+        secrets: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
     ) -> AsyncIterator["Storage"]:
         """Open `file:///folder` (made if missing, closed to other users) or `s3://bucket/prefix`.
 
         Args:
             url: Where objects lie; credentials of clouds come from the environment.
             public_url: Address of the gateway that serves a local folder.
-            secrets: Sign links to a local folder; without them no links can be made.
+            secrets: Sign links to a local folder; without them no links can be made. The first
+                signs, all are accepted.
+            clock: Seconds since the epoch, from which links to a local folder expire.
+
+        Raises StorageError for a kind of storage that cannot give out links.
         """
         signer = Signer(secrets) if secrets else None
         parts = urlsplit(url)
         if parts.scheme in ("", "file"):
             root = _folder(unquote(parts.path))
-            yield cls(LocalStore(root, automatic_cleanup=True), root, public_url, signer)
+            yield cls(LocalStore(root, automatic_cleanup=True), root, public_url, signer, clock)
         else:
             store = from_url(url)
             if not isinstance(store, S3Store | GCSStore | AzureStore):
                 raise StorageError(f"{parts.scheme}:// is no storage that links can be made for")
-            yield cls(store, None, public_url, signer)
+            yield cls(store, None, public_url, signer, clock)
 
     @property
     def signer(self) -> Signer | None:
@@ -88,9 +120,10 @@ class Storage:
 
     async def put(self, key: StorageKey, data: bytes, content_type: str) -> None:
         """Write an object."""
-        await obstore.put_async(
-            self._store, _checked(key), data, attributes=self._attributes(content_type)
-        )
+        with _failures():
+            await obstore.put_async(
+                self._store, _checked(key), data, attributes=self._attributes(content_type)
+            )
 
     async def put_stream(
         self,
@@ -114,9 +147,10 @@ class Storage:
                     raise ObjectTooLarge(f"more than {max_bytes:,} bytes")
                 yield chunk
 
-        await obstore.put_async(
-            self._store, _checked(key), counted(), attributes=self._attributes(content_type)
-        )
+        with _failures():
+            await obstore.put_async(
+                self._store, _checked(key), counted(), attributes=self._attributes(content_type)
+            )
         return size
 
     async def get(self, key: StorageKey, max_bytes: int) -> bytes:
@@ -124,42 +158,61 @@ class Storage:
         found = await self._find(key)
         if found.meta["size"] > max_bytes:
             raise ObjectTooLarge(f"more than {max_bytes:,} bytes")
-        return bytes(await found.bytes_async())
+        with _failures():
+            return bytes(await found.bytes_async())
 
     async def stream(self, key: StorageKey) -> tuple[int, AsyncIterator[bytes]]:
         """Return an object's size and its bytes piece by piece. Raises ObjectNotFound."""
         found = await self._find(key)
 
         async def pieces() -> AsyncIterator[bytes]:
-            async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
-                yield bytes(piece)
+            with _failures():
+                async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
+                    yield bytes(piece)
 
         return found.meta["size"], pieces()
+
+    async def size_of(self, key: StorageKey) -> int:
+        """Return how many bytes an object has, without reading it. Raises ObjectNotFound."""
+        with _failures():
+            return (await obstore.head_async(self._store, _checked(key)))["size"]
+
+    async def delete(self, key: StorageKey) -> None:
+        """Remove an object; that it is not there is as good."""
+        await self._delete([_checked(key)])
 
     async def delete_folder(self, folder: StorageKey) -> int:
         """Remove every object whose key starts with `folder/`. Returns how many there were."""
         keys = [key async for key, _ in self.list(folder)]
-        if keys:
-            await obstore.delete_async(self._store, keys)
+        await self._delete(keys)
         if self._root is not None:
-            shutil.rmtree(self._root / _checked(folder), ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._root / folder, ignore_errors=True)
         return len(keys)
 
     async def delete_older(self, folder: StorageKey, than: datetime) -> int:
-        """Remove the objects below `folder` last written before `than`. Returns how many."""
+        """Remove the objects below `folder` last written before `than`. Returns how many.
+
+        In a local folder this also clears what writers killed midway left behind; on an object
+        store a rule of the bucket does (abort incomplete multipart uploads).
+        """
         keys = [key async for key, written in self.list(folder) if written < than]
-        if keys:
-            await obstore.delete_async(self._store, keys)
+        await self._delete(keys)
+        if self._root is not None:
+            await asyncio.to_thread(_remove_unfinished, self._root / folder, than)
         return len(keys)
 
     async def list(self, folder: StorageKey) -> AsyncIterator[tuple[StorageKey, datetime]]:
         """Yield key and time of writing of each object below `folder`."""
-        async for page in obstore.list(self._store, _checked(folder)):
-            for found in page:
-                yield StorageKey(found["path"]), found["last_modified"]
+        with _failures():
+            async for page in obstore.list(self._store, _checked(folder)):
+                for found in page:
+                    yield StorageKey(found["path"]), found["last_modified"]
 
     async def link_to_get(self, key: StorageKey, seconds: int) -> str:
-        """Return a URL that gives the object to whoever holds it, for so long."""
+        """Return a URL that gives the object to whoever holds it, for so long.
+
+        A browser saves it under the last part of the key; object stores cannot be told another.
+        """
         return await self._link("GET", key, seconds)
 
     async def link_to_put(
@@ -178,7 +231,7 @@ class Storage:
         if isinstance(self._store, LocalStore):
             if self._signer is None:
                 raise StorageError("links to local files need a signing secret")
-            expires = int(time.time()) + seconds
+            expires = int(self._clock()) + seconds
             return self._public_url + self._signer.link(
                 Grant(method, key, expires, content_type, max_bytes)
             )
@@ -189,10 +242,13 @@ class Storage:
         )
 
     async def _find(self, key: StorageKey) -> "GetResult":
-        try:
+        with _failures():
             return await obstore.get_async(self._store, _checked(key))
-        except FileNotFoundError as error:
-            raise ObjectNotFound("there is no such file") from error
+
+    async def _delete(self, keys: Sequence[StorageKey]) -> None:
+        # all are tried before the missing one is told of, and another process may be as quick
+        with _failures(), suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, keys)
 
     def _attributes(self, content_type: str) -> "Attributes | None":
         """Return what object stores keep beside an object; a folder has no place for it."""
@@ -206,8 +262,37 @@ def _folder(path: str) -> Path:
     return root
 
 
+def _remove_unfinished(folder: Path, than: datetime) -> None:
+    """Remove what listing does not show: files whose writer was killed before they were whole."""
+    for path in folder.rglob("*#*"):
+        with suppress(FileNotFoundError):  # finished meanwhile
+            written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            if _STAGED.fullmatch(path.name) and path.is_file() and written < than:
+                path.unlink()
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Tell what obstore raises in words that the services know."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectNotFound("there is no such file") from error
+    except BaseError as error:
+        log.warning("storage failed", error=str(error).partition("\n")[0])
+        raise Unavailable("the file storage does not work right now") from error
+
+
 def _checked(key: StorageKey) -> StorageKey:
     parts = key.split("/")
-    if any(not _PART.fullmatch(part) or part in (".", "..") for part in parts):
+    if not all(map(_is_part, parts)) or len(key.encode()) > _LONGEST_KEY:
         raise BadKey("a storage key is a relative path without dots and control characters")
     return key
+
+
+def _is_part(text: str) -> bool:
+    if not _PART.fullmatch(text) or text in (".", ".."):
+        return False
+    if _STAGED.fullmatch(text) or _DRIVE.fullmatch(text):
+        return False
+    return len(text.encode()) <= _LONGEST_PART

@@ -18,6 +18,10 @@ _KEY = (
     Parameter("expires", "query", "From the link", int),
     Parameter("signature", "query", "From the link"),
 )
+_PUT = (
+    Parameter("type", "query", "From the link: the Content-Type that the upload must have"),
+    Parameter("max", "query", "From the link: how many bytes it may have", int),
+)
 _ANSWERS = {403: ErrorBody, 404: ErrorBody}
 _TYPES = {
     ".jpg": "image/jpeg",
@@ -59,7 +63,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     "PUT",
     "/files/{key:.+}",
     {204: None, 413: ErrorBody, 415: ErrorBody, **_ANSWERS},
-    parameters=_KEY,
+    parameters=_KEY + _PUT,
     secured=False,
 )
 async def upload(request: web.Request) -> web.Response:

@@ -222,7 +222,8 @@ async def test_an_unknown_kind_of_refusal_is_an_internal_error(nats_url: str) ->
         )
 
     await server.client.subscribe("echo.say", cb=answer)
-    await server.client.flush()
+    for _ in range(2):  # nats-py sends the ping of a flush ahead of what waits to be sent
+        await server.client.flush()
     with pytest.raises(Internal, match="new"):
         await client.request(Echo(text="?"))
     await client.close()
