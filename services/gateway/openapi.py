@@ -14,8 +14,7 @@ _REF = "#/components/schemas/{name}"
 _JSON = "application/json"
 
 DESCRIPTION = """\
-A token-billed AI photo studio: face crops, QR subject cards, face matching, photo shoots, image
-creation and editing, billed from one wallet.
+A token-billed AI photo studio that you run yourself. Today it crops faces, billed from one wallet.
 
 Send `Authorization: Bearer <access_token>` with every request; `POST /v1/account/login` gives one.
 Every answer carries `X-Request-Id`. An error is `{"error": CODE, "message": sentence,
