@@ -16,9 +16,12 @@ from typing import TypeVar
 
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 
 Config = TypeVar("Config", StreamConfig, ConsumerConfig)
+
+_NAME_IN_USE = 10058
+"""JSStreamNameExistErr of nats-server: there is such a stream, with other settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,29 @@ async def declare_stream(jetstream: JetStreamContext, config: StreamConfig) -> N
     try:
         found = await jetstream.stream_info(config.name)
     except NotFoundError:
-        made = await jetstream.add_stream(config)
-        wrong = differences(config, made.config)
-        # another process may have made and used it since it was looked for
-        if wrong and not made.state.messages:
-            await jetstream.delete_stream(config.name)
+        wrong = await _make_stream(jetstream, config.name, config)
     else:
         wrong = differences(config, found.config)
     if wrong:
         raise StreamMismatch(config.name, wrong)
+
+
+async def _make_stream(
+    jetstream: JetStreamContext, name: str, config: StreamConfig
+) -> list[Difference]:
+    """Make a stream that was not there, and return what is not as asked."""
+    try:
+        made = await jetstream.add_stream(config)
+    except BadRequestError as error:
+        if error.err_code != _NAME_IN_USE:
+            raise
+        # another process has made it since it was looked for
+        return differences(config, (await jetstream.stream_info(name)).config)
+    wrong = differences(config, made.config)
+    # another process may have made and used it since it was looked for
+    if wrong and not made.state.messages:
+        await jetstream.delete_stream(name)
+    return wrong
 
 
 async def declare_consumer(
@@ -71,7 +88,9 @@ async def declare_consumer(
 ) -> None:
     """Make a durable consumer unless it is there, and check that it is as asked.
 
-    Raises StreamMismatch, as `declare_stream` does.
+    Raises StreamMismatch, as `declare_stream` does, with one gap: nats-py cannot ask to make a
+    consumer only where there is none, and nats-server changes one that is there. Of two processes
+    that first ask for different ones at the same moment both are told yes, and the later one holds.
     """
     if not config.durable_name:
         raise ValueError("a consumer needs a durable name, to be found again")

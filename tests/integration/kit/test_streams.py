@@ -4,6 +4,7 @@ Debian's 2.9 drops what it does not know; from 2.10 on the same settings are kep
 knows which of the two it must see.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from nats.js.api import (
     StreamConfig,
     SubjectTransform,
 )
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 
 from kit.streams import StreamMismatch, declare_consumer, declare_stream
 
@@ -110,6 +111,31 @@ async def test_a_stream_with_other_settings_is_refused_and_left_alone(
     (difference,) = caught.value.differences
     assert (difference.field, difference.asked, difference.answered) == (field, value, answered)
     assert getattr((await jetstream.stream_info(str(config.name))).config, field) == answered
+
+
+async def test_of_two_that_make_a_stream_differently_at_once_one_is_refused(
+    jetstream: JetStreamContext,
+) -> None:
+    config = work_queue(max_msgs=5)
+    # on one connection both have asked for the stream before either is told that there is none
+    outcomes = await asyncio.gather(
+        declare_stream(jetstream, config),
+        declare_stream(jetstream, config.evolve(max_msgs=7)),
+        return_exceptions=True,
+    )
+    (refused,) = [outcome for outcome in outcomes if outcome is not None]
+    assert isinstance(refused, StreamMismatch)
+    (difference,) = refused.differences
+    kept = (await jetstream.stream_info(str(config.name))).config.max_msgs
+    assert (difference.field, difference.answered) == ("max_msgs", kept)
+    assert {difference.asked, kept} == {5, 7}
+
+
+async def test_a_stream_that_cannot_be_made_is_no_mismatch(jetstream: JetStreamContext) -> None:
+    config = work_queue()
+    await declare_stream(jetstream, config)
+    with pytest.raises(BadRequestError, match="overlap"):
+        await declare_stream(jetstream, work_queue(subjects=config.subjects))
 
 
 async def test_a_stream_that_denies_more_than_asked_is_refused(

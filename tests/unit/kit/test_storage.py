@@ -57,6 +57,15 @@ async def test_what_is_deleted_is_gone_and_may_be_deleted_again(storage: Storage
         assert await keys_in(storage, "outputs") == [other]
 
 
+async def test_no_empty_folder_stays_behind_what_is_deleted(
+    storage: Storage, tmp_path: Path
+) -> None:
+    for key in ("jobs/1/a/x", "jobs/2/y"):
+        await storage.put(StorageKey(key), b"picture", "image/jpeg")
+    await storage.delete(StorageKey("jobs/1/a/x"))
+    assert [path.name for path in (tmp_path / "jobs").iterdir()] == ["2"]
+
+
 async def test_a_second_write_replaces_the_first(storage: Storage) -> None:
     await storage.put(KEY, b"first, and longer", "image/jpeg")
     await storage.put(KEY, b"second", "image/jpeg")
