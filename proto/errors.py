@@ -3,11 +3,16 @@
 Refusal
 ├── InvalidRequest          the message makes no sense; the sender must change it
 ├── NotAuthenticated        who is calling is not known
+├── NotAllowed              the caller is known, but may not do this
+│   └── PlanForbids         the account's plan does not bring it
+├── RateLimited             too many requests; there is a time to try again
 ├── NotFound                no such thing, or it belongs to another account
 ├── InsufficientTokens      the wallet cannot cover it
+├── SpendCapReached         the API key may not spend that much
 ├── IdempotencyConflict     the key was used for something else
 ├── ReservationEnded        the hold was settled, refunded or has expired
 ├── EmailTaken              an account with this address exists
+├── LastOwner               an account cannot be left without an owner
 ├── Unavailable             nobody answers, or a dependency is down; safe to try again
 │   └── DeadlineExceeded    no answer within the time the caller had
 └── Internal                a fault of ours; the details are in the log of the service
@@ -16,6 +21,7 @@ Refusal
 from dataclasses import dataclass
 from typing import ClassVar
 
+from proto.plans import RateLimit
 from proto.wallet import ReservationState
 
 
@@ -45,6 +51,31 @@ class NotAuthenticated(Refusal):
 
 
 @dataclass(eq=False)
+class NotAllowed(Refusal):
+    """The caller is known, but their role or their key's scopes do not cover this."""
+
+    code: ClassVar[str] = "FORBIDDEN"
+
+
+@dataclass(eq=False)
+class PlanForbids(NotAllowed):
+    """The account's plan does not bring this; another plan does."""
+
+    code: ClassVar[str] = "PLAN_FORBIDS"
+
+
+@dataclass(eq=False)
+class RateLimited(Refusal):
+    """Too many requests; try again when `retry_after` has passed."""
+
+    retry_after: int
+    """Whole seconds."""
+    limits: list[RateLimit]
+    """How the limits stand."""
+    code: ClassVar[str] = "RATE_LIMITED"
+
+
+@dataclass(eq=False)
 class NotFound(Refusal):
     """There is no such thing in this account."""
 
@@ -60,6 +91,19 @@ class InsufficientTokens(Refusal):
     shortfall: int
     """Tokens missing for this request."""
     code: ClassVar[str] = "INSUFFICIENT_TOKENS"
+
+
+@dataclass(eq=False)
+class SpendCapReached(Refusal):
+    """The API key's cap does not cover this; raise the cap or use another key."""
+
+    cap: int
+    """Tokens that the key may spend in all."""
+    spent: int
+    """Tokens it has spent."""
+    held: int
+    """Tokens set aside for requests of its that have not ended."""
+    code: ClassVar[str] = "SPEND_CAP_REACHED"
 
 
 @dataclass(eq=False)
@@ -82,6 +126,13 @@ class EmailTaken(Refusal):
     """An account with this e-mail address exists; log in instead."""
 
     code: ClassVar[str] = "EMAIL_TAKEN"
+
+
+@dataclass(eq=False)
+class LastOwner(Refusal):
+    """An account cannot be left without an owner; make somebody else one first."""
+
+    code: ClassVar[str] = "LAST_OWNER"
 
 
 @dataclass(eq=False)
