@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from proto.ids import AccountId, ApiKeyId, UserId
 from proto.message import Message, Request
-from proto.plans import Feature, Plan, PlanName, RateLimit
+from proto.plans import Plan, PlanName, RateLimit
 
 Email = Annotated[
     str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")
@@ -107,7 +107,7 @@ class Caller(Message):
     """Tokens that the key may spend in all, those held included."""
     session: UUID | None = None
     """The login that the access token belongs to."""
-    limits: list[RateLimit] = []
+    limits: list[RateLimit]
     """How the rate limits stand after this request; empty when there are none."""
 
 
@@ -275,7 +275,10 @@ class ChangeRole(Request[Members], subject="accounts.change-role"):
 
 
 class RemoveMember(Request[Members], subject="accounts.remove-member"):
-    """Take a person out of an account; their tokens for it stop working. Raises NotFound, LastOwner."""
+    """Take a person out of an account; their tokens for it stop working.
+
+    Raises NotFound, LastOwner.
+    """
 
     account: AccountId
     user: UserId
