@@ -1,4 +1,4 @@
-"""Fetching what a caller's URL names, without becoming the caller's hand inside our network.
+"""Asking what a caller's URL names, without becoming the caller's hand inside our network.
 
 FetchError
 ├── UrlNotAllowed       not http(s), not public, no such host, or a redirect to such a place
@@ -16,8 +16,9 @@ exist gets the same answer as one that leads inside, so that nobody can list our
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, Self
 
 import aiohttp
@@ -36,6 +37,8 @@ _REDIRECTS = 5
 _REDIRECT_STATUS = (301, 302, 303, 307, 308)
 _LOOKUPS = 16
 _CHUNK_BYTES = 64 * 1024
+_ANSWER_SECONDS = 1.0
+"""For the body of the answer to a post, whose status is known by then."""
 _ORIGIN = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/@\[\]]+):[0-9]{1,5}")
 _HEADERS = {"User-Agent": "Darkroom", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
 
@@ -80,7 +83,7 @@ class UrlRefused(FetchError):
 
 
 class Fetcher:
-    """Fetches public http and https URLs, on ports 80 and 443. Use as an async context."""
+    """Asks public http and https URLs, on ports 80 and 443. Use as an async context."""
 
     def __init__(
         self,
@@ -133,15 +136,39 @@ class Fetcher:
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
         """Return what lies behind a URL, at most `max_bytes` of it. Raises FetchError."""
-        try:
+        with _told_apart("Nothing could be fetched from this address."):
             async with asyncio.timeout(self._timeout.total):
                 return await self._follow(_parsed(url), max_bytes)
-        except TimeoutError as error:
-            raise UrlTooSlow("The address did not answer in time.") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if _not_allowed_inside(error):
-                raise _refusal() from error
-            raise UrlUnreachable("Nothing could be fetched from this address.") from error
+
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], max_answer_bytes: int
+    ) -> int:
+        """Send a body to a URL and return the status of the answer; no redirect is followed.
+
+        At most about `max_answer_bytes` of the answer are read, and forgotten.
+        Raises UrlNotAllowed, UrlUnreachable, UrlTooSlow.
+        """
+        with _told_apart("Nothing could be sent to this address."):
+            async with asyncio.timeout(self._timeout.total):
+                target = _parsed(url)
+                self._check(target)
+                async with self._client.post(
+                    target, data=body, headers={"Accept": "*/*", **headers}, allow_redirects=False
+                ) as answer:
+                    await _let_finish(answer, max_answer_bytes)
+                    return answer.status
+
+    async def check(self, url: str) -> None:
+        """Refuse a URL that could not be asked now, as far as that can be told without asking.
+
+        It proves nothing for later: whoever asks is checked again. Raises UrlNotAllowed,
+        UrlUnreachable when its name cannot be looked up now, UrlTooSlow.
+        """
+        with _told_apart("The name in this address cannot be looked up right now."):
+            async with asyncio.timeout(self._timeout.total):
+                target = _parsed(url)
+                self._check(target)
+                await self._resolver.resolve(target.raw_host or "", target.port or 0)
 
     async def _follow(self, url: URL, max_bytes: int) -> bytes:
         for _ in range(_REDIRECTS + 1):
@@ -225,6 +252,30 @@ class _PublicOnly(AbstractResolver):
 
 class _NotPublicError(OSError):
     """A name led nowhere, or to an address that is not public; travels through aiohttp as cause."""
+
+
+@contextmanager
+def _told_apart(unreachable: str) -> Iterator[None]:
+    """Raise what goes wrong inside as FetchError, with `unreachable` where nothing else fits."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise UrlTooSlow("The address did not answer in time.") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        if _not_allowed_inside(error):
+            raise _refusal() from error
+        raise UrlUnreachable(unreachable) from error
+
+
+async def _let_finish(answer: aiohttp.ClientResponse, max_bytes: int) -> None:
+    """Let a server finish a short answer, which some take as a sign that they were heard."""
+    read = 0
+    with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+                read += len(chunk)
+                if read >= max_bytes:
+                    return
 
 
 async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
