@@ -1,0 +1,1 @@
+"""Telling events to the accounts they happened to: signed, retried, written down."""
