@@ -7,9 +7,11 @@ import pytest
 from aiohttp import web
 
 from kit import database
+from kit.bus import Bus
 from kit.database import Pool
 from proto.ids import AccountId
-from services.webhooks.app import SCHEMA
+from services.webhooks.app import SCHEMA, build
+from services.webhooks.settings import Settings
 from tests.integration.webhooks.receiving import Receiver
 
 
@@ -40,3 +42,27 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 @pytest.fixture
 def account() -> AccountId:
     return AccountId(uuid4())
+
+
+@pytest.fixture
+async def bus(nats_url: str) -> AsyncIterator[Bus]:
+    bus = await Bus.connect(nats_url, "webhooks test")
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+async def service(
+    nats_url: str, database_url: str, pool: Pool, receiver: Receiver
+) -> AsyncIterator[web.Application]:
+    settings = Settings(
+        nats_url=nats_url,
+        database_url=database_url,
+        fetch_allow=[receiver.origin],
+        secret_key=["k" * 32],
+    )
+    app = build(settings)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    yield app
+    await runner.cleanup()
