@@ -197,15 +197,22 @@ async def test_rotating_again_and_again_keeps_a_few_secrets(
     assert [row["expires_at"] is None for row in kept] == [True, False, False, False, False]
 
 
-async def test_an_overlap_never_grows(
+async def test_an_overlap_never_grows_and_ends_for_all_at_once(
     webhooks: Endpoints, account: AccountId, created: NewEndpoint, pool: Pool
 ) -> None:
-    for overlap in (60, 3600, 0):
+    left = """
+    SELECT round(extract(epoch FROM expires_at - now()))::int AS seconds FROM webhooks.secrets
+    WHERE expires_at IS NULL OR expires_at > now() ORDER BY number
+    """
+    seconds = []
+    for overlap in (600, 7200, 0):
         await webhooks.rotate_secret(
             RotateSecret(account=account, endpoint=created.endpoint.id, overlap_seconds=overlap)
         )
-    live = "SELECT count(*) FROM webhooks.secrets WHERE expires_at IS NULL OR expires_at > now()"
-    assert await pool.fetchval(live) == 1
+        seconds.append([row["seconds"] for row in await pool.fetch(left)])
+    first, second, third = seconds
+    assert (len(first), len(second), third) == (2, 3, [None])
+    assert second[0] <= 600 < second[1] <= 7200
 
 
 async def test_secrets_that_have_expired_are_forgotten(

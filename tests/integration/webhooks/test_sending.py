@@ -163,6 +163,19 @@ async def test_a_slow_endpoint_has_few_under_way_and_holds_up_no_other(
     assert receiver.most_under_way <= PER_ENDPOINT
 
 
+async def test_an_endpoint_with_some_under_way_has_room_for_the_rest(
+    pool: Pool, account: AccountId, endpoint: Endpoint
+) -> None:
+    claims = Claims(pool, 3, LEASE)
+    taken = []
+    for count in (1, 10, 0):
+        await note(pool, account, endpoint, count)
+        taken.append(await claims.take(10))
+    assert [len(claimed) for claimed in taken] == [1, 2, 0]
+    await claims.delivered(taken[1][0], 200)
+    assert [claim.attempts for claim in await claims.take(10)] == [1]
+
+
 async def test_a_failure_that_comes_after_the_lease_does_not_end_a_later_attempt(
     pool: Pool, account: AccountId, endpoint: Endpoint
 ) -> None:
