@@ -12,10 +12,10 @@ from kit.database import Pool
 from kit.events import Happened, Reader
 from kit.fetching import Fetcher
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
+from kit.sealing import Vault
 from services.webhooks import deliveries
 from services.webhooks.endpoints import Endpoints
 from services.webhooks.registry import Registry
-from services.webhooks.sealing import Vault
 from services.webhooks.sending import Sender
 from services.webhooks.settings import Settings
 
@@ -31,7 +31,7 @@ _SWEEP_SECONDS = 3600.0
 
 def build(settings: Settings) -> web.Application:
     """Return the service, ready to run."""
-    vault = Vault(settings.secret_key)
+    vault = Vault(settings.secret_key, "webhook secrets")
 
     async def webhooks(app: web.Application) -> AsyncIterator[None]:
         await database.migrate(settings.database_url, "webhooks", SCHEMA)

@@ -7,6 +7,7 @@ from asyncpg import Record
 from msgspec import UNSET
 
 from kit.database import Connection, Pool
+from kit.sealing import Vault
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
 from proto.webhooks import (
@@ -21,7 +22,6 @@ from proto.webhooks import (
     UpdateEndpoint,
 )
 from services.webhooks import deliveries, signing
-from services.webhooks.sealing import Vault
 
 ONE_AT_A_TIME = """
 SELECT pg_advisory_xact_lock(hashtextextended('webhooks.endpoints ' || $1::text, 0))

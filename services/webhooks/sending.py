@@ -16,9 +16,9 @@ from prometheus_client import Counter
 from kit import context
 from kit.database import Pool
 from kit.fetching import Fetcher, FetchError
+from kit.sealing import CannotOpen, Vault
 from services.webhooks import retries, signing
 from services.webhooks.claims import Claim, Claims
-from services.webhooks.sealing import CannotOpen, Vault
 
 log = structlog.get_logger(__name__)
 

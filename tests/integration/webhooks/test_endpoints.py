@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from kit.database import Pool
 from kit.fetching import Fetcher
+from kit.sealing import Vault
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
 from proto.webhooks import (
@@ -26,7 +27,6 @@ from proto.webhooks import (
 )
 from services.webhooks.endpoints import Endpoints
 from services.webhooks.registry import Registry
-from services.webhooks.sealing import Vault
 from tests.integration.webhooks.receiving import PATIENT
 
 URL = "https://hooks.example/darkroom?token=hush"
@@ -71,7 +71,7 @@ async def fetcher() -> AsyncIterator[Fetcher]:
 
 @pytest.fixture
 def webhooks(pool: Pool, fetcher: Fetcher) -> Endpoints:
-    return Endpoints(pool, Registry(pool, Vault([KEY])), fetcher, lambda: None)
+    return Endpoints(pool, Registry(pool, Vault([KEY], "tests")), fetcher, lambda: None)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_with_a_key_secrets_do_not_lie_in_the_database(
     secret = base64.b64decode(created.secret.removeprefix("whsec_"))
     sealed = "SELECT sealed FROM webhooks.secrets WHERE endpoint = $1"
     assert secret not in await pool.fetchval(sealed, created.endpoint.id)
-    keyless = Endpoints(pool, Registry(pool, Vault([])), fetcher, lambda: None)
+    keyless = Endpoints(pool, Registry(pool, Vault([], "tests")), fetcher, lambda: None)
     clear = await keyless.create(CreateEndpoint(account=account, url=URL))
     secret = base64.b64decode(clear.secret.removeprefix("whsec_"))
     assert secret in await pool.fetchval(sealed, clear.endpoint.id)
@@ -222,7 +222,7 @@ async def test_secrets_that_have_expired_are_forgotten(
         await webhooks.rotate_secret(
             RotateSecret(account=account, endpoint=created.endpoint.id, overlap_seconds=overlap)
         )
-    await Registry(pool, Vault([KEY])).remove_expired_secrets()
+    await Registry(pool, Vault([KEY], "tests")).remove_expired_secrets()
     assert await pool.fetchval("SELECT count(*) FROM webhooks.secrets") == 1
 
 

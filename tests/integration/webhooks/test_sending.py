@@ -11,6 +11,7 @@ import pytest
 
 from kit.database import Pool
 from kit.fetching import Fetcher
+from kit.sealing import Vault
 from proto.ids import AccountId
 from proto.webhooks import (
     CreateEndpoint,
@@ -24,11 +25,10 @@ from proto.webhooks import (
 from services.webhooks import deliveries
 from services.webhooks.claims import Claims
 from services.webhooks.registry import Registry
-from services.webhooks.sealing import Vault
 from services.webhooks.sending import LEASE, PER_ENDPOINT, Sender
 from tests.integration.webhooks.receiving import PATIENT, Receiver, until
 
-VAULT = Vault(["k" * 32])
+VAULT = Vault(["k" * 32], "tests")
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ async def test_without_the_key_nothing_is_sent_unsigned(
     pool: Pool, account: AccountId, endpoint: Endpoint, receiver: Receiver, fetcher: Fetcher
 ) -> None:
     await note(pool, account, endpoint)
-    async with sending(Sender(pool, fetcher, Vault([]))):
+    async with sending(Sender(pool, fetcher, Vault([], "tests"))):
         delivery = await attempted_once(pool, account, endpoint)
     assert (delivery.state, delivery.last_error) == ("pending", "SECRET_UNREADABLE")
     assert receiver.told == []

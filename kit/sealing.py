@@ -17,45 +17,45 @@ _SEALED = b"\x01"
 
 
 class CannotOpen(Exception):
-    """None of the keys opens it: it was sealed with another, for another endpoint, or changed."""
+    """None of the keys opens it: it was sealed with another, for something else, or changed."""
 
 
 class Vault:
-    """Seals and opens secrets, each bound to its endpoint."""
+    """Seals and opens secrets for one purpose, each bound to what it belongs to."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: Sequence[str], purpose: str) -> None:
         """Prepare keys: the first seals, all open; without any, secrets are kept in clear.
 
         Raises ValueError for a key that could be guessed.
         """
         if any(len(key) < _SHORTEST for key in keys):
             raise ValueError(f"SECRET_KEY needs {_SHORTEST} characters or more")
-        self._keys = [AESGCM(_derived(key)) for key in keys]
+        self._keys = [AESGCM(_derived(key, purpose)) for key in keys]
 
     @property
     def seals(self) -> bool:
         """Whether there is a key to seal with."""
         return bool(self._keys)
 
-    def seal(self, secret: bytes, endpoint: UUID) -> bytes:
+    def seal(self, secret: bytes, of: UUID) -> bytes:
         """Return what to keep."""
         if not self._keys:
             return _CLEAR + secret
         nonce = os.urandom(_NONCE_BYTES)
-        return _SEALED + nonce + self._keys[0].encrypt(nonce, secret, endpoint.bytes)
+        return _SEALED + nonce + self._keys[0].encrypt(nonce, secret, of.bytes)
 
-    def open(self, kept: bytes, endpoint: UUID) -> bytes:
+    def open(self, kept: bytes, of: UUID) -> bytes:
         """Return the secret. Raises CannotOpen."""
         kind, rest = kept[:1], kept[1:]
         if kind == _CLEAR:
             return rest
         for key in self._keys:
             try:
-                return key.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], endpoint.bytes)
+                return key.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], of.bytes)
             except InvalidTag:
                 continue
         raise CannotOpen("a secret cannot be opened with the SECRET_KEY that is set")
 
 
-def _derived(key: str) -> bytes:
-    return HKDF(SHA256(), 32, salt=None, info=b"darkroom webhook secrets").derive(key.encode())
+def _derived(key: str, purpose: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=f"darkroom {purpose}".encode()).derive(key.encode())
