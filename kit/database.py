@@ -14,6 +14,16 @@ log = structlog.get_logger(__name__)
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
+AWAY: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+)
+"""What is raised when the server is gone, going, coming up or full; to try again is sensible."""
+
 _LOCK = 0x6461726B  # "dark": one number for all services, so that migrations run one at a time
 
 
@@ -23,12 +33,22 @@ class SchemaConflict(Exception):
 
 @asynccontextmanager
 async def connect(url: str, *, at_most: int = 8) -> AsyncIterator[Pool]:
-    """Open a pool and close it when its connections are back."""
-    pool = await asyncpg.create_pool(url, min_size=1, max_size=at_most, command_timeout=30)
+    """Open a pool and close it when its connections are back.
+
+    Connections go back as they are, without the round trip that would reset them: whoever changes
+    a session (SET, LISTEN, an advisory lock) must do so on a connection of its own.
+    """
+    pool = await asyncpg.create_pool(
+        url, min_size=1, max_size=at_most, command_timeout=30, reset=_leave_as_it_is
+    )
     try:
         yield pool
     finally:
         await pool.close()
+
+
+async def _leave_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
+    pass
 
 
 async def migrate(url: str, service: str, folder: Path) -> list[str]:

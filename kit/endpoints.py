@@ -16,8 +16,9 @@ from nats.aio.subscription import Subscription
 
 from kit import context, metrics
 from kit.bus import ERROR_CODE_HEADER, ERROR_HEADER, Bus, Handler, decoder
+from kit.database import AWAY
 from kit.discovery import Endpoint, announce
-from proto.errors import DeadlineExceeded, Internal, InvalidRequest, Refusal
+from proto.errors import DeadlineExceeded, Internal, InvalidRequest, Refusal, Unavailable
 from proto.message import Request
 
 log = structlog.get_logger(__name__)
@@ -122,6 +123,9 @@ def _translate(error: Exception, subject: str) -> Refusal:
             return InvalidRequest(f"{subject}: {error}")
         case TimeoutError():
             return DeadlineExceeded(f"{subject}: not done in time")
+        case _ if isinstance(error, AWAY):
+            log.warning("database away", subject=subject, error=type(error).__name__)
+            return Unavailable(f"{subject}: the database is not available")
         case _:
             log.error("unhandled error", subject=subject, exc_info=error)
             return Internal("something went wrong on our side")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from proto.ids import AccountId, IdempotencyKey, TokenCount
+from proto.ids import AccountId, ApiKeyId, IdempotencyKey, JobId, TokenCount
 from proto.message import Message, Request
 
 ReservationState = Literal["held", "settled", "refunded", "expired"]
@@ -18,6 +18,8 @@ class Balance(Message):
     """Tokens that can be spent now."""
     held: int
     """Tokens set aside by reservations that have not ended."""
+    promotional: int = 0
+    """Of those available, tokens that were granted and will lapse; they are spent first."""
 
 
 class Reservation(Message):
@@ -41,18 +43,36 @@ class Reservation(Message):
 
 
 class Reserve(Request[Reservation], subject="wallet.reserve"):
-    """Hold tokens for work that is about to start. Raises InsufficientTokens."""
+    """Hold tokens for work that is about to start.
+
+    Raises InsufficientTokens, SpendCapReached, IdempotencyConflict.
+    """
 
     account: AccountId
     tokens: TokenCount
     key: IdempotencyKey
     """A second Reserve with the same key answers with the first reservation."""
-    operation: Annotated[str, Meta(min_length=1, max_length=100)]
+    operation: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
     """What is paid for, as the price book names it: face_crop."""
-    units: Annotated[int, Meta(ge=1)] = 1
+    units: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
     """How many of it: images, subjects, files."""
     expires_in: Annotated[float, Meta(gt=0, le=86_400)] = 900.0
-    """Seconds until the hold lapses unless settled or refunded."""
+    """Seconds until the hold lapses unless settled, refunded or attached to a job."""
+    api_key: ApiKeyId | None = None
+    """The key that the request came with."""
+    credit_cap: Annotated[int, Meta(ge=0)] | None = None
+    """What that key may spend in all: what it has spent and holds counts, with this."""
+
+
+class Attach(Request[Reservation], subject="wallet.attach"):
+    """Let a hold wait for a job, for as long as it takes. Raises ReservationEnded, NotFound.
+
+    From then on it has no lease: whoever keeps the job settles or refunds it when the job closes.
+    """
+
+    account: AccountId
+    number: int
+    job: JobId
 
 
 class Settle(Request[Reservation], subject="wallet.settle"):
@@ -76,6 +96,9 @@ class Refund(Request[Reservation], subject="wallet.refund"):
     number: int
 
 
+Reason = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
+
+
 class TopUp(Request[Balance], subject="wallet.top-up"):
     """Add bought or granted tokens; opens the wallet of an account that has none."""
 
@@ -83,7 +106,20 @@ class TopUp(Request[Balance], subject="wallet.top-up"):
     tokens: TokenCount
     key: IdempotencyKey
     """A second TopUp with the same key adds nothing."""
-    reason: Annotated[str, Meta(max_length=200)] = ""
+    reason: Reason = ""
+    reference: Annotated[str, Meta(max_length=255, pattern=r"^[^\x00]*$")] = ""
+    """The payment that it stands for, if any: one adds tokens once, under whatever key."""
+
+
+class Grant(Request[Balance], subject="wallet.grant"):
+    """Give tokens that lapse, and are spent before those that were paid for."""
+
+    account: AccountId
+    tokens: TokenCount
+    key: IdempotencyKey
+    """A second Grant with the same key gives nothing."""
+    expires_at: datetime
+    reason: Reason = ""
 
 
 class GetBalance(Request[Balance], subject="wallet.balance"):
@@ -92,23 +128,52 @@ class GetBalance(Request[Balance], subject="wallet.balance"):
     account: AccountId
 
 
+class Threshold(Message):
+    """Below how many tokens an account wants to be told."""
+
+    tokens: int | None
+    """None: never."""
+
+
+class GetThreshold(Request[Threshold], subject="wallet.threshold"):
+    """Ask below how many tokens an account wants to be told."""
+
+    account: AccountId
+
+
+class SetThreshold(Request[Threshold], subject="wallet.set-threshold"):
+    """Publish a LowBalance event when the balance falls below this, once until it is filled up."""
+
+    account: AccountId
+    tokens: TokenCount | None
+
+
+StatementKind = Literal["charge", "top_up", "grant"]
+
+
 class StatementLine(Message):
-    """One transaction: a charge and how it ended, or a top-up."""
+    """One transaction: a charge and how it ended, a top-up, or a grant."""
 
     number: int
-    kind: Literal["charge", "top_up"]
+    kind: StatementKind
     state: Literal["held", "settled", "refunded", "expired", "added"]
     operation: str
-    """What was paid for, or the reason of a top-up."""
+    """What was paid for, or the reason of a top-up or grant."""
     units: int = 0
     reserved: int = 0
     consumed: int = 0
     refunded: int = 0
     added: int = 0
-    """Tokens a top-up brought."""
+    """Tokens that a top-up or grant brought."""
+    expired: int = 0
+    """Tokens of a grant that lapsed unspent."""
+    expires_at: datetime | None = None
+    """When a grant lapses, or a hold."""
     created_at: datetime
     correlation_id: str = ""
     """The X-Request-Id of the call that caused it."""
+    api_key: ApiKeyId | None = None
+    """The key that a charge was made with."""
 
     @property
     def transaction_id(self) -> str:
@@ -128,13 +193,45 @@ class GetStatement(Request[Statement], subject="wallet.statement"):
     """Ask for the transactions of an account, newest first."""
 
     account: AccountId
-    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 50
     before: int | None = None
     """Only transactions with a smaller number."""
+    since: datetime | None = None
+    """Only transactions of this moment and later."""
+    until: datetime | None = None
+    """Only transactions before this moment."""
+    kind: StatementKind | None = None
+    api_key: ApiKeyId | None = None
+    """Only charges made with this key."""
+
+
+class UsageLine(Message):
+    """What one API key, or the people who log in, used of one operation."""
+
+    api_key: ApiKeyId | None
+    operation: str
+    charges: int
+    units: int
+    """Units that were asked for; those that failed are in it."""
+    consumed: int
+
+
+class Usage(Message):
+    """What an account used in a span of time, the most expensive first."""
+
+    lines: list[UsageLine]
+
+
+class GetUsage(Request[Usage], subject="wallet.usage"):
+    """Ask what an account used, by key and operation; counts what was begun in the span."""
+
+    account: AccountId
+    since: datetime
+    until: datetime
 
 
 class Discrepancy(Message):
-    """A balance that the entries do not bear out."""
+    """A balance that the entries, the holds, the grants or a key's count do not bear out."""
 
     account: AccountId
     cached: Balance
@@ -148,6 +245,8 @@ class Reconciliation(Message):
     entries: int
     sum_of_all_places: int
     """Over every account and the house: zero, or the books are broken."""
+    house: dict[str, int]
+    """What the house accounts stand at: revenue above zero, what was given out below."""
     discrepancies: list[Discrepancy]
 
 

@@ -9,7 +9,11 @@ import structlog
 from aiohttp import web
 
 from kit import database
+from kit.bus import Bus
+from kit.database import Pool
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
+from services.wallet import thresholds
+from services.wallet.batches import Batches
 from services.wallet.endpoints import Endpoints
 from services.wallet.ledger import Ledger
 from services.wallet.settings import Settings
@@ -18,20 +22,30 @@ log = structlog.get_logger(__name__)
 
 SCHEMA = Path(__file__).parent / "schema"
 
+_AT_ONCE = 1024
+"""Requests under way: enough that a batch is full while the one before it is in flight."""
+
 
 def build(settings: Settings) -> web.Application:
     """Return the wallet, ready to run."""
 
     async def ledger(app: web.Application) -> AsyncIterator[None]:
         await database.migrate(settings.database_url, "wallet", SCHEMA)
-        async with database.connect(settings.database_url) as pool:
+        async with (
+            database.connect(settings.database_url) as pool,
+            # all holds and their ends go through this one connection: a second gains nothing, and
+            # many would only wait for each other at the row of a busy account
+            database.connect(settings.database_url, at_most=1) as writer,
+        ):
 
             async def check() -> bool:
                 return bool(await pool.fetchval("SELECT true"))
 
             app[CHECKS]["postgresql"] = check
-            sweep = asyncio.create_task(_sweep(Ledger(pool), settings.sweep_seconds))
-            listening = await answering(app[BUS], "wallet", Endpoints(pool))
+            books = Ledger(pool, Batches(writer))
+            sweep = asyncio.create_task(_sweep(books, pool, app[BUS], settings.sweep_seconds))
+            endpoints = Endpoints(pool, books)
+            listening = await answering(app[BUS], "wallet", endpoints, at_once=_AT_ONCE)
             yield
             await listening.stop()
             sweep.cancel()
@@ -44,11 +58,12 @@ def build(settings: Settings) -> web.Application:
     return app
 
 
-async def _sweep(ledger: Ledger, seconds: float) -> None:
+async def _sweep(ledger: Ledger, pool: Pool, bus: Bus, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:
             while released := await ledger.expire():
-                log.info("released lapsed reservations", count=released)
+                log.info("released what had lapsed", count=released)
+            await thresholds.publish(pool, bus)
         except Exception as error:  # noqa: BLE001 - the next round tries again, whatever it was
             log.warning("sweep failed", error=str(error))

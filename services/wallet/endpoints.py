@@ -3,28 +3,35 @@
 from kit.database import Pool
 from kit.endpoints import answers
 from proto.wallet import (
+    Attach,
     Balance,
     GetBalance,
     GetStatement,
+    GetThreshold,
+    GetUsage,
+    Grant,
     Reconcile,
     Reconciliation,
     Refund,
     Reservation,
     Reserve,
+    SetThreshold,
     Settle,
     Statement,
+    Threshold,
     TopUp,
+    Usage,
 )
-from services.wallet import statement
+from services.wallet import statement, thresholds
 from services.wallet.ledger import Ledger
 
 
 class Endpoints:
     """Answers over the books in one database."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, ledger: Ledger) -> None:
         self._pool = pool
-        self._ledger = Ledger(pool)
+        self._ledger = ledger
 
     @answers
     async def reserve(self, request: Reserve) -> Reservation:
@@ -42,6 +49,16 @@ class Endpoints:
         return await self._ledger.refund(request)
 
     @answers
+    async def attach(self, request: Attach) -> Reservation:
+        """Let a hold wait for its job."""
+        return await self._ledger.attach(request)
+
+    @answers
+    async def grant(self, request: Grant) -> Balance:
+        """Give tokens that lapse."""
+        return await self._ledger.grant(request)
+
+    @answers
     async def top_up(self, request: TopUp) -> Balance:
         """Add tokens."""
         return await self._ledger.top_up(request)
@@ -55,6 +72,21 @@ class Endpoints:
     async def statement(self, request: GetStatement) -> Statement:
         """Show a page of transactions."""
         return await statement.statement(self._pool, request)
+
+    @answers
+    async def usage(self, request: GetUsage) -> Usage:
+        """Sum up what was used."""
+        return await statement.usage(self._pool, request)
+
+    @answers
+    async def threshold(self, request: GetThreshold) -> Threshold:
+        """Tell below what an account wants to be told."""
+        return await thresholds.get(self._pool, request.account)
+
+    @answers
+    async def set_threshold(self, request: SetThreshold) -> Threshold:
+        """Remember below what an account wants to be told."""
+        return await thresholds.put(self._pool, request.account, request.tokens)
 
     @answers
     async def reconcile(self, _: Reconcile) -> Reconciliation:

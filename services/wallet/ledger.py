@@ -1,19 +1,25 @@
-"""The books: every way in which tokens move, each one transaction.
+"""The books: every way in which tokens move, each one transaction and safe to repeat."""
 
-An account's row is locked before anything is read about it, in a statement of its own: a statement
-that both locks and looks up an idempotency key would look with a snapshot older than the lock.
-"""
-
-from datetime import timedelta
+import asyncio
+from datetime import datetime
 
 import asyncpg
 
 from kit.context import correlation_id
 from kit.database import Connection, Pool
-from proto.errors import IdempotencyConflict, InsufficientTokens, NotFound, ReservationEnded
+from proto.errors import (
+    IdempotencyConflict,
+    InsufficientTokens,
+    InvalidRequest,
+    NotFound,
+    ReservationEnded,
+    SpendCapReached,
+)
 from proto.ids import AccountId
 from proto.wallet import (
+    Attach,
     Balance,
+    Grant,
     Refund,
     Reservation,
     ReservationState,
@@ -22,170 +28,223 @@ from proto.wallet import (
     TopUp,
     transaction_id,
 )
+from services.wallet.batches import Batches, End, Hold, Outcome
 
 OPEN = """
 INSERT INTO wallet.accounts (id) VALUES ($1) ON CONFLICT DO NOTHING
 """
 
 LOCK = """
-SELECT available, held FROM wallet.accounts WHERE id = $1 FOR UPDATE
+SELECT wallet.lock(ARRAY[$1::uuid])
 """
-
-RESERVATION_BY_KEY = """
-SELECT * FROM wallet.reservations WHERE account_id = $1 AND key = $2
-"""
-
-RESERVATION_BY_NUMBER = """
-SELECT *, expires_at <= now() AS lapsed FROM wallet.reservations
-WHERE account_id = $1 AND number = $2
-"""
-
-HOLD = """
-WITH hold AS (
-    INSERT INTO wallet.reservations
-        (account_id, key, operation, units, reserved, expires_at, correlation_id)
-    VALUES ($1, $2, $3, $4, $5, now() + $6::interval, $7)
-    RETURNING *
-), entry AS (
-    INSERT INTO wallet.entries (number, account_id, tokens, source, destination)
-    SELECT number, account_id, reserved, 'available', 'held' FROM hold
-), balance AS (
-    UPDATE wallet.accounts SET available = available - $5, held = held + $5 WHERE id = $1
-)
-SELECT * FROM hold
-"""
-
-END = """
-WITH ended AS (
-    UPDATE wallet.reservations SET state = $3, consumed = $4, ended_at = now()
-    WHERE account_id = $1 AND number = $2 AND state = 'held'
-    RETURNING *
-), entry AS (
-    INSERT INTO wallet.entries (number, account_id, tokens, source, destination)
-    SELECT number, account_id, consumed, 'held'::wallet.place, 'house:revenue'::wallet.place
-    FROM ended WHERE consumed > 0
-    UNION ALL
-    SELECT number, account_id, reserved - consumed, 'held', 'available'
-    FROM ended WHERE reserved > consumed
-), balance AS (
-    UPDATE wallet.accounts
-    SET held = held - reserved, available = available + reserved - consumed
-    FROM ended WHERE accounts.id = ended.account_id
-)
-SELECT * FROM ended
-"""
-"""How a hold ends, whichever way: what was consumed goes to the house, the rest back."""
 
 ADD = """
 WITH added AS (
-    INSERT INTO wallet.top_ups (account_id, key, tokens, reason, correlation_id)
-    VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO wallet.top_ups (account_id, key, tokens, reason, correlation_id, reference)
+    VALUES ($1, $2, $3, $4, $5, $6)
     RETURNING *
 ), entry AS (
     INSERT INTO wallet.entries (number, account_id, tokens, source, destination)
     SELECT number, account_id, tokens, 'house:top_ups', 'available' FROM added
 )
-UPDATE wallet.accounts SET available = available + $3 WHERE id = $1
+UPDATE wallet.accounts SET
+    available = available + $3,
+    low_told = low_told AND available + promotional + $3 < coalesce(low_balance, 0)
+WHERE id = $1
 """
+"""A balance that is filled up may be told of again when it falls."""
 
 TOP_UP_BY_KEY = """
 SELECT tokens FROM wallet.top_ups WHERE account_id = $1 AND key = $2
 """
 
-BALANCE = """
-SELECT available, held FROM wallet.accounts WHERE id = $1
+TOP_UP_BY_REFERENCE = """
+SELECT account_id, tokens FROM wallet.top_ups WHERE reference = $1
 """
 
-LAPSED = """
+GIVE = """
+WITH given AS (
+    INSERT INTO wallet.grants
+        (account_id, key, tokens, remaining, reason, correlation_id, expires_at)
+    VALUES ($1, $2, $3, $3, $4, $5, $6)
+    RETURNING *
+), entry AS (
+    INSERT INTO wallet.entries (number, account_id, tokens, source, destination)
+    SELECT number, account_id, tokens, 'house:grants', 'promotional' FROM given
+)
+UPDATE wallet.accounts SET
+    promotional = promotional + $3,
+    low_told = low_told AND available + promotional + $3 < coalesce(low_balance, 0)
+WHERE id = $1
+"""
+
+GRANT_BY_KEY = """
+SELECT tokens, expires_at FROM wallet.grants WHERE account_id = $1 AND key = $2
+"""
+
+BALANCE = """
+SELECT available + promotional - lapsed AS available, held, promotional - lapsed AS promotional
+FROM wallet.accounts, LATERAL (
+    SELECT coalesce(sum(remaining), 0)::bigint AS lapsed FROM wallet.grants
+    WHERE account_id = id AND remaining > 0 AND expires_at <= now()
+) AS grants
+WHERE id = $1
+"""
+"""What lapsed since the last sweep cannot be spent, and is not shown."""
+
+ATTACH = """
+UPDATE wallet.reservations SET job_id = $3, expires_at = NULL
+WHERE account_id = $1 AND number = $2 AND state = 'held'
+  AND (expires_at > now() OR job_id = $3)
+RETURNING *
+"""
+
+RESERVATION = """
+SELECT * FROM wallet.reservations WHERE account_id = $1 AND number = $2
+"""
+
+LAPSED_HOLDS = """
 SELECT account_id, number FROM wallet.reservations
 WHERE state = 'held' AND expires_at <= now() ORDER BY expires_at LIMIT $1
 """
 
+LAPSED_GRANTS = """
+SELECT DISTINCT account_id FROM wallet.grants
+WHERE remaining > 0 AND expires_at <= now() LIMIT $1
+"""
+
+EXPIRE_GRANTS = """
+SELECT wallet.expire_grants($1)
+"""
+
 
 class Ledger:
-    """Moves tokens. Every method is one transaction and safe to repeat."""
+    """Moves tokens. Holds and their ends go through `batches`, the rare rest through `pool`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, batches: Batches) -> None:
         self._pool = pool
+        self._batches = batches
 
     async def reserve(self, request: Reserve) -> Reservation:
-        """Hold tokens. Raises InsufficientTokens, IdempotencyConflict."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            available = await _lock(connection, request.account)
-            earlier = await connection.fetchrow(RESERVATION_BY_KEY, request.account, request.key)
-            if earlier is not None:
-                return _same(request, earlier, available)
-            if available < request.tokens:
+        """Hold tokens. Raises InsufficientTokens, SpendCapReached, IdempotencyConflict."""
+        hold = Hold(
+            account=request.account,
+            key=request.key,
+            operation=request.operation,
+            units=request.units,
+            tokens=request.tokens,
+            lease_seconds=request.expires_in,
+            correlation_id=correlation_id.get(),
+            api_key=request.api_key,
+            cap=request.credit_cap,
+        )
+        outcome = await self._batches.apply(hold)
+        match outcome.code:
+            case "done" | "same":
+                return _reservation(outcome)
+            case "short":
                 raise InsufficientTokens(
                     "not enough tokens for this request",
-                    balance=available,
-                    shortfall=request.tokens - available,
+                    balance=outcome.available,
+                    shortfall=request.tokens - outcome.available,
                 )
-            held = await connection.fetchrow(
-                HOLD,
-                request.account,
-                request.key,
-                request.operation,
-                request.units,
-                request.tokens,
-                timedelta(seconds=request.expires_in),
-                correlation_id.get(),
-            )
-            assert held is not None  # noqa: S101 - INSERT … RETURNING gives one row
-            return _reservation(held, available - request.tokens)
+            case "capped":
+                raise SpendCapReached(
+                    "the API key's spend cap does not cover this request",
+                    cap=request.credit_cap or 0,
+                    spent=outcome.spent,
+                    held=outcome.held,
+                )
+            case _:
+                raise IdempotencyConflict("this key has reserved something else before")
 
     async def settle(self, request: Settle) -> Reservation:
         """Capture what was consumed and give back the rest. Raises ReservationEnded, NotFound."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            available = await _lock(connection, request.account)
-            held = await _find(connection, request.account, request.number)
-            if held["state"] == "settled" and held["consumed"] == request.consumed:
-                return _reservation(held, available)
-            if held["state"] != "held" or held["lapsed"]:
-                raise _ended(held)
-            if request.consumed > held["reserved"]:
-                raise ReservationEnded(
-                    f"{transaction_id(request.number)} holds {held['reserved']} tokens, "
-                    f"{request.consumed} cannot be captured from it",
-                    state="held",
-                )
-            return await _end(
-                connection, request.account, request.number, "settled", request.consumed
-            )
+        return await self._end(request.account, request.number, "settled", request.consumed)
 
     async def refund(self, request: Refund) -> Reservation:
         """Give the whole hold back. Raises ReservationEnded when it was settled, NotFound."""
+        return await self._end(request.account, request.number, "refunded", 0)
+
+    async def attach(self, request: Attach) -> Reservation:
+        """Let a hold wait for its job. Raises ReservationEnded, NotFound."""
+        key = (request.account, request.number)
         async with self._pool.acquire() as connection, connection.transaction():
-            available = await _lock(connection, request.account)
-            held = await _find(connection, request.account, request.number)
-            if held["state"] == "settled":
-                raise _ended(held)
-            if held["state"] != "held":
-                return _reservation(held, available)
-            return await _end(connection, request.account, request.number, "refunded", 0)
+            await connection.execute(LOCK, request.account)
+            row = await connection.fetchrow(ATTACH, *key, request.job)
+            if row is None:
+                row = await connection.fetchrow(RESERVATION, *key)
+                if row is None:
+                    raise _missing(request.number)
+                if row["state"] == "held" and row["job_id"] is not None:
+                    raise IdempotencyConflict("this hold waits for another job")
+                raise _ended(request.number, row["state"])
+            balance = await _balance(connection, request.account)
+        return Reservation(
+            number=row["number"],
+            state=row["state"],
+            reserved=row["reserved"],
+            available=balance.available,
+        )
 
     async def expire(self, at_most: int = 100) -> int:
-        """Release lapsed holds, as many as `at_most`; any replica may do it. Returns how many."""
-        lapsed = await self._pool.fetch(LAPSED, at_most)
-        return sum([await self._expire(row["account_id"], row["number"]) for row in lapsed])
+        """Release lapsed holds and grants, `at_most` of each; any replica may do it.
+
+        Returns how many this call released.
+        """
+        holds = await self._pool.fetch(LAPSED_HOLDS, at_most)
+        ends = (End(row["account_id"], row["number"], "expired", 0) for row in holds)
+        outcomes = await asyncio.gather(*map(self._batches.apply, ends))
+        released = sum(outcome.code == "done" for outcome in outcomes)
+        accounts = await self._pool.fetch(LAPSED_GRANTS, at_most)
+        for row in accounts:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(LOCK, row["account_id"])
+                released += await connection.fetchval(EXPIRE_GRANTS, row["account_id"])
+        return released
 
     async def top_up(self, request: TopUp) -> Balance:
         """Add tokens, opening the wallet if need be. Raises IdempotencyConflict."""
+        reference = request.reference or None
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(OPEN, request.account)
-            await _lock(connection, request.account)
-            tokens = await connection.fetchval(TOP_UP_BY_KEY, request.account, request.key)
-            if tokens is None:
+            await _open(connection, request.account)
+            if await _added_before(connection, request):
+                return await _balance(connection, request.account)
+            try:
+                async with connection.transaction():
+                    await connection.execute(
+                        ADD,
+                        request.account,
+                        request.key,
+                        request.tokens,
+                        request.reason,
+                        correlation_id.get(),
+                        reference,
+                    )
+            except asyncpg.UniqueViolationError:
+                # another account's, at this instant
+                raise _paid_to_another() from None
+            return await _balance(connection, request.account)
+
+    async def grant(self, request: Grant) -> Balance:
+        """Give tokens that lapse. Raises IdempotencyConflict, InvalidRequest."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _open(connection, request.account)
+            earlier = await connection.fetchrow(GRANT_BY_KEY, request.account, request.key)
+            if earlier is None:
+                if request.expires_at <= await connection.fetchval("SELECT now()"):
+                    raise InvalidRequest("a grant must lapse in the future")
                 await connection.execute(
-                    ADD,
+                    GIVE,
                     request.account,
                     request.key,
                     request.tokens,
                     request.reason,
                     correlation_id.get(),
+                    request.expires_at,
                 )
-            elif tokens != request.tokens:
-                raise IdempotencyConflict(f"this key has added {tokens} tokens before")
+            elif not _same_grant(earlier, request.tokens, request.expires_at):
+                raise IdempotencyConflict(f"this key has granted {earlier['tokens']} tokens before")
             return await _balance(connection, request.account)
 
     async def balance(self, account: AccountId) -> Balance:
@@ -193,31 +252,43 @@ class Ledger:
         async with self._pool.acquire() as connection:
             return await _balance(connection, account)
 
-    async def _expire(self, account: AccountId, number: int) -> bool:
-        async with self._pool.acquire() as connection, connection.transaction():
-            await _lock(connection, account)
-            return await connection.fetchrow(END, account, number, "expired", 0) is not None
+    async def _end(
+        self, account: AccountId, number: int, way: ReservationState, consumed: int
+    ) -> Reservation:
+        outcome = await self._batches.apply(End(account, number, way, consumed))
+        match outcome.code:
+            case "done" | "same":
+                return _reservation(outcome)
+            case "missing":
+                raise _missing(number)
+            case "too_much":
+                raise ReservationEnded(
+                    f"{transaction_id(number)} holds {outcome.reserved} tokens, "
+                    f"{consumed} cannot be captured from it",
+                    state="held",
+                )
+            case _:
+                raise _ended(number, outcome.state)
 
 
-async def _lock(connection: Connection, account: AccountId) -> int:
-    """Lock the account and return what it can spend; an unknown one owns nothing."""
-    row = await connection.fetchrow(LOCK, account)
-    return 0 if row is None else int(row["available"])
+async def _open(connection: Connection, account: AccountId) -> None:
+    await connection.execute(OPEN, account)
+    await connection.execute(LOCK, account)
 
 
-async def _find(connection: Connection, account: AccountId, number: int) -> asyncpg.Record:
-    row = await connection.fetchrow(RESERVATION_BY_NUMBER, account, number)
-    if row is None:
-        raise NotFound(f"there is no {transaction_id(number)} in this account")
-    return row
-
-
-async def _end(
-    connection: Connection, account: AccountId, number: int, state: ReservationState, consumed: int
-) -> Reservation:
-    row = await connection.fetchrow(END, account, number, state, consumed)
-    assert row is not None  # noqa: S101 - the account is locked and the hold was seen
-    return _reservation(row, (await _balance(connection, account)).available)
+async def _added_before(connection: Connection, request: TopUp) -> bool:
+    """Whether this key or this payment has added its tokens. Raises IdempotencyConflict."""
+    tokens = await connection.fetchval(TOP_UP_BY_KEY, request.account, request.key)
+    if tokens is not None:
+        if tokens != request.tokens:
+            raise IdempotencyConflict(f"this key has added {tokens} tokens before")
+        return True
+    if not request.reference:
+        return False
+    paid = await connection.fetchrow(TOP_UP_BY_REFERENCE, request.reference)
+    if paid is not None and paid["account_id"] != request.account:
+        raise _paid_to_another()
+    return paid is not None
 
 
 async def _balance(connection: Connection, account: AccountId) -> Balance:
@@ -225,25 +296,31 @@ async def _balance(connection: Connection, account: AccountId) -> Balance:
     return Balance(available=0, held=0) if row is None else Balance(**row)
 
 
-def _same(request: Reserve, earlier: asyncpg.Record, available: int) -> Reservation:
-    asked = (request.tokens, request.operation, request.units)
-    if asked != (earlier["reserved"], earlier["operation"], earlier["units"]):
-        raise IdempotencyConflict("this key has reserved something else before")
-    return _reservation(earlier, available)
+def _same_grant(earlier: asyncpg.Record, tokens: int, expires_at: datetime) -> bool:
+    return (earlier["tokens"], earlier["expires_at"]) == (tokens, expires_at)
 
 
-def _ended(row: asyncpg.Record) -> ReservationEnded:
-    state: ReservationState = "expired" if row["state"] == "held" else row["state"]
-    return ReservationEnded(f"{transaction_id(row['number'])} is {state} already", state=state)
+def _paid_to_another() -> IdempotencyConflict:
+    return IdempotencyConflict("this payment has added tokens to another account")
 
 
-def _reservation(row: asyncpg.Record, available: int) -> Reservation:
-    back = 0 if row["state"] == "held" else row["reserved"] - row["consumed"]
+def _missing(number: int) -> NotFound:
+    return NotFound(f"there is no {transaction_id(number)} in this account")
+
+
+def _ended(number: int, state: ReservationState | str) -> ReservationEnded:
+    # a hold whose lease has passed is over, though the sweep has not come by yet
+    over: ReservationState = "expired" if state == "held" else state  # type: ignore[assignment]
+    return ReservationEnded(f"{transaction_id(number)} is {over} already", state=over)
+
+
+def _reservation(outcome: Outcome) -> Reservation:
+    back = 0 if outcome.state == "held" else outcome.reserved - outcome.consumed
     return Reservation(
-        number=row["number"],
-        state=row["state"],
-        reserved=row["reserved"],
-        consumed=row["consumed"],
+        number=outcome.number,
+        state=outcome.state,  # type: ignore[arg-type] # one of the four, the database checks
+        reserved=outcome.reserved,
+        consumed=outcome.consumed,
         refunded=back,
-        available=available,
+        available=outcome.available,
     )

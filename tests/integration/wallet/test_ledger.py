@@ -13,6 +13,7 @@ from proto.errors import IdempotencyConflict, InsufficientTokens, NotFound, Rese
 from proto.ids import AccountId
 from proto.wallet import Balance, GetStatement, Refund, Reservation, Reserve, Settle, TopUp
 from services.wallet.app import SCHEMA
+from services.wallet.batches import Batches
 from services.wallet.ledger import Ledger
 from services.wallet.statement import reconcile, statement
 
@@ -29,7 +30,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 def ledger(pool: Pool) -> Ledger:
-    return Ledger(pool)
+    return Ledger(pool, Batches(pool))
 
 
 @pytest.fixture

@@ -1,0 +1,223 @@
+"""Natural batching: what arrives while a statement is in flight goes together into the next one.
+
+Nobody waits for company: with the connection free, a single wish leaves at once. A batch is one
+call of `wallet.apply`, which is one transaction, and names each key and each hold at most once.
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from kit.database import AWAY, Connection, Pool
+from proto.errors import Unavailable
+from proto.ids import AccountId, ApiKeyId
+
+log = structlog.get_logger(__name__)
+
+APPLY = """
+SELECT * FROM wallet.apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+"""
+
+MOST_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a wish; the codes are those of the type `wallet.outcome`."""
+
+    code: str
+    number: int
+    state: str
+    reserved: int
+    consumed: int
+    available: int
+    spent: int = 0
+    held: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Hold:
+    """A wish to set tokens aside."""
+
+    account: AccountId
+    key: str
+    operation: str
+    units: int
+    tokens: int
+    lease_seconds: float
+    correlation_id: str
+    api_key: ApiKeyId | None
+    cap: int | None
+    idempotency: UUID = field(init=False)
+    order: bytes = field(init=False)
+    """Where it stands in a batch: by account, then by API key."""
+    answer: "asyncio.Future[Outcome]" = field(init=False)
+
+    def __post_init__(self) -> None:
+        spender = b"" if self.api_key is None else self.api_key.bytes
+        self.order = self.account.bytes + spender
+        # as the database's function wallet.idempotency computes it
+        digest = hashlib.sha256(self.account.bytes + self.key.encode()).digest()
+        self.idempotency = UUID(bytes=digest[:16])
+
+    @property
+    def once(self) -> object:
+        """What a batch may name but once."""
+        return self.idempotency
+
+
+@dataclass(slots=True, eq=False)
+class End:
+    """A wish to end a hold."""
+
+    account: AccountId
+    number: int
+    way: str
+    """settled, refunded, expired"""
+    consumed: int
+    order: bytes = field(init=False)
+    answer: "asyncio.Future[Outcome]" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.order = self.account.bytes
+
+    @property
+    def once(self) -> object:
+        """What a batch may name but once."""
+        return self.number
+
+
+Wish: TypeAlias = Hold | End
+
+
+class Batches:
+    """Applies wishes through one connection of a pool, as many at a time as have arrived."""
+
+    def __init__(self, pool: Pool, at_most: int = MOST_AT_ONCE) -> None:
+        self._pool = pool
+        self._at_most = at_most
+        self._waiting: deque[Wish] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    async def apply(self, wish: Wish) -> Outcome:
+        """Carry out a wish; returns when it is committed.
+
+        Raises Unavailable when that cannot be known; to wish it again is safe.
+        """
+        wish.answer = asyncio.get_running_loop().create_future()
+        self._waiting.append(wish)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return await wish.answer
+
+    async def _run(self) -> None:
+        # more may arrive while the connection goes back to the pool
+        while self._waiting:
+            try:
+                async with self._pool.acquire() as connection:
+                    while self._waiting:
+                        await self._send(connection, self._take())
+            except Exception as error:  # noqa: BLE001 - handed to those who wait
+                waiting, self._waiting = self._waiting, deque()
+                _fail(waiting, error)
+        self._running = None
+
+    def _take(self) -> list[Wish]:
+        """Take what has arrived, but for second wishes about the same thing."""
+        taken: dict[object, Wish] = {}
+        later: list[Wish] = []
+        while self._waiting and len(taken) < self._at_most:
+            wish = self._waiting.popleft()
+            if taken.setdefault(wish.once, wish) is not wish:
+                later.append(wish)
+        self._waiting.extendleft(reversed(later))
+        return list(taken.values())
+
+    async def _send(self, connection: Connection, batch: Sequence[Wish]) -> None:
+        try:
+            await apply(connection, batch)
+        except AWAY as error:
+            _fail(batch, error)
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            # one that trips a fault must not take the others with it
+            log.exception("batch failed, trying one by one", size=len(batch))
+            for wish in batch:
+                await self._send(connection, [wish])
+
+
+async def apply(connection: Connection, batch: Sequence[Wish]) -> None:
+    """Carry out a batch in one transaction and answer each wish."""
+    ends = sorted((wish for wish in batch if isinstance(wish, End)), key=_order)
+    holds = sorted((wish for wish in batch if isinstance(wish, Hold)), key=_order)
+    row = await connection.fetchrow(
+        APPLY,
+        [end.account for end in ends],
+        [end.number for end in ends],
+        [end.way for end in ends],
+        [end.consumed for end in ends],
+        [hold.account for hold in holds],
+        [hold.idempotency for hold in holds],
+        [hold.key for hold in holds],
+        [hold.operation for hold in holds],
+        [hold.units for hold in holds],
+        [hold.tokens for hold in holds],
+        [hold.lease_seconds for hold in holds],
+        [hold.correlation_id for hold in holds],
+        [hold.api_key for hold in holds],
+        [hold.cap for hold in holds],
+    )
+    assert row is not None  # noqa: S101 - a function call gives one row
+    if ends:
+        _answer_ends(ends, row)
+    if holds:
+        _answer_holds(holds, row)
+
+
+def _answer_ends(ends: Sequence[End], row: asyncpg.Record) -> None:
+    columns = ("end_codes", "end_states", "end_reserved", "end_consumed", "end_availables")
+    found = zip(ends, *(row[column] for column in columns), strict=True)
+    for end, code, state, reserved, consumed, available in found:
+        _answer(end, Outcome(code, end.number, state, reserved, consumed, available))
+
+
+def _answer_holds(holds: Sequence[Hold], row: asyncpg.Record) -> None:
+    others = iter(row["others"] or ())
+    codes = row["codes"] or ()
+    for index, hold in enumerate(holds):
+        # the array ends with the last hold that was done together with others
+        if index < len(codes) and codes[index] is not None:
+            number, available = row["numbers"][index], row["availables"][index]
+            _answer(hold, Outcome("done", number, "held", hold.tokens, 0, available))
+        else:
+            _answer(hold, Outcome(*next(others)))
+
+
+def _answer(wish: Wish, outcome: Outcome) -> None:
+    if not wish.answer.done():  # whoever asked may have gone
+        wish.answer.set_result(outcome)
+
+
+def _fail(wishes: Sequence[Wish] | deque[Wish], error: Exception) -> None:
+    for wish in wishes:
+        if isinstance(error, AWAY):
+            refusal: Exception = Unavailable("the ledger's database is not available")
+            refusal.__cause__ = error
+        else:
+            refusal = error
+        if not wish.answer.done():
+            wish.answer.set_exception(refusal)
+
+
+def _order(wish: Wish) -> bytes:
+    return wish.order
