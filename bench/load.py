@@ -26,12 +26,24 @@ class Rate:
 
 async def measure(call: Callable[[], Awaitable[object]], callers: int, calls: int) -> Rate:
     """Make `calls` calls with `callers` callers, after one warm-up call each."""
-    await asyncio.gather(*(call() for _ in range(min(callers, 4))))
     left = iter(range(calls))
+    return await _measure(call, callers, lambda: next(left, None) is not None)
+
+
+async def measure_for(call: Callable[[], Awaitable[object]], callers: int, seconds: float) -> Rate:
+    """Call with `callers` callers for as long as told, after one warm-up call each."""
+    until = time.perf_counter() + seconds
+    return await _measure(call, callers, lambda: time.perf_counter() < until)
+
+
+async def _measure(
+    call: Callable[[], Awaitable[object]], callers: int, goes_on: Callable[[], bool]
+) -> Rate:
+    await asyncio.gather(*(call() for _ in range(min(callers, 4))))
     times: list[float] = []
 
     async def caller() -> None:
-        for _ in left:
+        while goes_on():
             started = time.perf_counter()
             await call()
             times.append(time.perf_counter() - started)
@@ -40,4 +52,4 @@ async def measure(call: Callable[[], Awaitable[object]], callers: int, calls: in
     await asyncio.gather(*(caller() for _ in range(callers)))
     seconds = time.perf_counter() - started
     p50, p99 = np.percentile(times, [50, 99]) * 1000
-    return Rate(callers, calls / seconds, float(p50), float(p99))
+    return Rate(callers, len(times) / seconds, float(p50), float(p99))

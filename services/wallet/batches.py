@@ -25,7 +25,8 @@ APPLY = """
 SELECT * FROM wallet.apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 """
 
-MOST_AT_ONCE = 256
+MOST_AT_ONCE = 128
+"""Larger ones are no faster for each, and while one is in flight the next is already filling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,8 @@ async def apply(connection: Connection, batch: Sequence[Wish]) -> None:
     """Carry out a batch in one transaction and answer each wish."""
     ends = sorted((wish for wish in batch if isinstance(wish, End)), key=_order)
     holds = sorted((wish for wish in batch if isinstance(wish, Hold)), key=_order)
+    # most batches have no API key in them: an empty array is cheaper than one of nulls
+    spending = holds if any(hold.api_key is not None for hold in holds) else []
     row = await connection.fetchrow(
         APPLY,
         [end.account for end in ends],
@@ -174,8 +177,8 @@ async def apply(connection: Connection, batch: Sequence[Wish]) -> None:
         [hold.tokens for hold in holds],
         [hold.lease_seconds for hold in holds],
         [hold.correlation_id for hold in holds],
-        [hold.api_key for hold in holds],
-        [hold.cap for hold in holds],
+        [hold.api_key for hold in spending],
+        [hold.cap for hold in spending],
     )
     assert row is not None  # noqa: S101 - a function call gives one row
     if ends:

@@ -79,16 +79,21 @@ BEGIN
 END $$;
 
 -- Hold tokens for many requests, sorted by account and API key. A null code means that the next of
--- `others` tells how it went: those are done by `hold_one`.
+-- `others` tells how it went: those are done by `hold_one`. `spender` and `caps` are empty if no
+-- hold has an API key.
+--
+-- Keys that were used before are looked for only if `probe` says so; else one of them may be a
+-- unique_violation.
 CREATE FUNCTION wallet.hold_many(
     accounts uuid[], idems uuid[], client_keys text[], operations text[], units integer[],
     tokens bigint[], leases double precision[], correlations text[], spender uuid[], caps bigint[],
+    probe boolean,
     OUT codes text[], OUT numbers bigint[], OUT availables bigint[], OUT others wallet.outcome[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     n CONSTANT integer := cardinality(accounts);
-    any_spender CONSTANT boolean := spender IS DISTINCT FROM array_fill(NULL::uuid, ARRAY[n]);
-    known uuid[];
+    any_spender CONSTANT boolean := cardinality(spender) > 0;
+    known uuid[] := '{}';
     -- the accounts that there are, and the spenders, as they were locked
     ids uuid[];
     available bigint[];
@@ -108,7 +113,9 @@ DECLARE
     touched uuid[] := '{}';
     takes bigint[] := '{}';
 BEGIN
-    known := ARRAY(SELECT idempotency FROM wallet.reservations WHERE idempotency = ANY (idems));
+    IF probe THEN
+        known := ARRAY(SELECT idempotency FROM wallet.reservations WHERE idempotency = ANY (idems));
+    END IF;
     SELECT array_agg(w.id ORDER BY w.id), array_agg(w.available ORDER BY w.id),
            array_agg(w.promotional ORDER BY w.id)
     INTO ids, available, promotional
@@ -219,9 +226,16 @@ BEGIN
         FROM wallet.end_many(end_accounts, end_numbers, end_ways, end_used) AS e;
     END IF;
     IF cardinality(accounts) > 0 THEN
-        SELECT h.* INTO codes, numbers, availables, others
-        FROM wallet.hold_many(accounts, idems, client_keys, operations, units, tokens, leases,
-                              correlations, spender, caps) AS h;
+        BEGIN
+            -- a look for keys that were used before costs every hold what a second try costs few
+            SELECT h.* INTO codes, numbers, availables, others
+            FROM wallet.hold_many(accounts, idems, client_keys, operations, units, tokens, leases,
+                                  correlations, spender, caps, false) AS h;
+        EXCEPTION WHEN unique_violation THEN
+            SELECT h.* INTO codes, numbers, availables, others
+            FROM wallet.hold_many(accounts, idems, client_keys, operations, units, tokens, leases,
+                                  correlations, spender, caps, true) AS h;
+        END;
         PERFORM wallet.tell_low(accounts);
     END IF;
 END $$;
