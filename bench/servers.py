@@ -1,4 +1,4 @@
-"""PostgreSQL, NATS and services on them of a measurement's own, started as the stack starts them."""
+"""PostgreSQL, NATS and services of a measurement's own, started as the stack starts them."""
 
 import asyncio
 import sys

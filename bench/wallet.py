@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import count, cycle
 from uuid import uuid4
@@ -126,7 +126,11 @@ async def _table(
     for name, accounts in crowds.items():
         for callers in CALLERS:
             turn = cycle(accounts)
-            rate = await measure_for(lambda turn=turn: reserve(next(turn)), callers, SECONDS)
+
+            def call(turn: Iterator[AccountId] = turn) -> Awaitable[object]:
+                return reserve(next(turn))
+
+            rate = await measure_for(call, callers, SECONDS)
             measured[name, callers] = rate
             print(f"{name:>5} accounts  {rate}", flush=True)
     return measured
