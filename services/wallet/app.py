@@ -12,7 +12,7 @@ from kit import database
 from kit.bus import Bus
 from kit.database import Pool
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
-from services.wallet import thresholds
+from services.wallet import calls, thresholds
 from services.wallet.batches import Batches
 from services.wallet.endpoints import Endpoints
 from services.wallet.ledger import Ledger
@@ -65,5 +65,6 @@ async def _sweep(ledger: Ledger, pool: Pool, bus: Bus, seconds: float) -> None:
             while released := await ledger.expire():
                 log.info("released what had lapsed", count=released)
             await thresholds.publish(pool, bus)
+            await calls.forget(pool)
         except Exception as error:  # noqa: BLE001 - the next round tries again, whatever it was
             log.warning("sweep failed", error=str(error))

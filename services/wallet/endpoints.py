@@ -2,6 +2,7 @@
 
 from kit.database import Pool
 from kit.endpoints import answers
+from proto.calls import AbandonCall, AnswerCall, BeginCall, Call, Ended
 from proto.wallet import (
     Attach,
     Balance,
@@ -22,7 +23,7 @@ from proto.wallet import (
     TopUp,
     Usage,
 )
-from services.wallet import statement, thresholds
+from services.wallet import calls, statement, thresholds
 from services.wallet.ledger import Ledger
 
 
@@ -92,3 +93,18 @@ class Endpoints:
     async def reconcile(self, _: Reconcile) -> Reconciliation:
         """Check the books."""
         return await statement.reconcile(self._pool)
+
+    @answers
+    async def begin_call(self, request: BeginCall) -> Call:
+        """Begin a call that may be sent again."""
+        return await calls.begin(self._pool, request)
+
+    @answers
+    async def answer_call(self, request: AnswerCall) -> Ended:
+        """Remember a call's answer."""
+        return Ended(counted=await calls.answer(self._pool, request))
+
+    @answers
+    async def abandon_call(self, request: AbandonCall) -> Ended:
+        """Forget a call that came to nothing."""
+        return Ended(counted=await calls.abandon(self._pool, request))
