@@ -28,6 +28,9 @@ ERROR_CODE_HEADER = "Nats-Service-Error-Code"
 ERROR_HEADER = "Nats-Service-Error"
 """The two headers by which the NATS service API marks an answer as an error."""
 
+API_KEY_HEADER = "X-API-Key"
+"""What an internal caller shows to an engine whose operator asks for it."""
+
 _NO_RESPONDERS = "503"
 
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
@@ -63,8 +66,10 @@ class Bus:
         """Whether the server can be reached at this moment."""
         return self.client.is_connected
 
-    async def request(self, request: Request[Reply], timeout_seconds: float = 5.0) -> Reply:
-        """Ask, wait and return the typed reply.
+    async def request(
+        self, request: Request[Reply], timeout_seconds: float = 5.0, api_key: str = ""
+    ) -> Reply:
+        """Ask, wait and return the typed reply; `api_key` is for an engine that wants one.
 
         The wait ends earlier when the caller of the current call has less time left.
         Raises the Refusal that came back, Unavailable when nobody listens or NATS is away, and
@@ -83,7 +88,7 @@ class Bus:
                 request.subject,
                 msgspec.msgpack.encode(request),
                 reply=inbox,
-                headers=context.headers(timeout),
+                headers=context.headers(timeout) | ({API_KEY_HEADER: api_key} if api_key else {}),
             )
             reply = await waiting
         except NatsError as error:

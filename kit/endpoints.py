@@ -5,7 +5,7 @@ exception to the caller; so its wire format is kept (`kit.discovery`) and the ru
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
 from typing import Any, TypeVar, get_type_hints
 
@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from kit import context, metrics
-from kit.bus import ERROR_CODE_HEADER, ERROR_HEADER, Bus, Handler, decoder
+from kit.bus import API_KEY_HEADER, ERROR_CODE_HEADER, ERROR_HEADER, Bus, Handler, decoder
 from kit.database import AWAY
 from kit.discovery import Endpoint, announce
 from proto.errors import DeadlineExceeded, Internal, InvalidRequest, Refusal, Unavailable
@@ -24,6 +24,9 @@ from proto.message import Request
 log = structlog.get_logger(__name__)
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+Guard = Callable[[str], Awaitable[None]]
+"""Takes the X-API-Key of a message; raises NotAuthenticated to turn it away."""
 
 _MARK = "__answers_request__"
 _DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -38,8 +41,9 @@ def answers(method: Method) -> Method:
 class Answering:
     """The endpoints of one service, listening until they are stopped."""
 
-    def __init__(self, bus: Bus, at_once: int) -> None:
+    def __init__(self, bus: Bus, at_once: int, guard: "Guard | None" = None) -> None:
         self._bus = bus
+        self._guard = guard
         self._slots = asyncio.Semaphore(at_once)
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,7 +79,7 @@ class Answering:
     ) -> Callable[[Msg], Any]:
         async def take(message: Msg) -> None:
             await self._slots.acquire()
-            task = asyncio.create_task(_answer(message, endpoint, request, handler))
+            task = asyncio.create_task(_answer(message, endpoint, request, handler, self._guard))
             self._tasks.add(task)
             task.add_done_callback(self._done)
 
@@ -87,7 +91,11 @@ class Answering:
 
 
 async def _answer(
-    message: Msg, endpoint: Endpoint, request: type[Request[Any]], handler: Handler
+    message: Msg,
+    endpoint: Endpoint,
+    request: type[Request[Any]],
+    handler: Handler,
+    guard: "Guard | None",
 ) -> None:
     headers = message.headers or {}
     context.correlation_id.set(headers.get(context.CORRELATION_HEADER, ""))
@@ -98,6 +106,8 @@ async def _answer(
             seconds = _timeout_seconds(headers)
             with context.within(seconds):
                 async with asyncio.timeout(seconds):
+                    if guard is not None:
+                        await guard(headers.get(API_KEY_HEADER, ""))
                     reply = await handler(decoder(request).decode(message.data))
         except Exception as error:  # noqa: BLE001 - the one place where a fault becomes an answer
             refusal = _translate(error, endpoint.subject)

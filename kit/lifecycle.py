@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from kit import logs, metrics, settings
 from kit.bus import Bus
-from kit.endpoints import Answering
+from kit.endpoints import Answering, Guard
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +58,11 @@ def bus_context(url: str, name: str) -> Callable[[web.Application], AsyncIterato
     return connected
 
 
-async def answering(bus: Bus, service: str, endpoints: object, at_once: int = 64) -> Answering:
+async def answering(
+    bus: Bus, service: str, endpoints: object, at_once: int = 64, guard: Guard | None = None
+) -> Answering:
     """Start answering a service's messages, at most `at_once` of them at a time."""
-    listening = Answering(bus, at_once)
+    listening = Answering(bus, at_once, guard)
     await listening.listen(service, endpoints)
     return listening
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import Gauge
 
 from kit.fetching import Fetcher
+from kit.guarding import key_required
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
 from services.facecrop.endpoints import Endpoints
@@ -58,7 +59,8 @@ def build(settings: Settings) -> web.Application:
                 asyncio.get_running_loop().set_default_executor(threads)
                 endpoints = Endpoints(storage, fetcher, models, upscaler, limits, threads)
                 # two photos for each thread: while models look at one, the next is decoded
-                listening = await answering(app[BUS], "facecrop", endpoints, at_once=2 * cores)
+                guard = key_required(app[BUS]) if settings.require_api_key else None
+                listening = await answering(app[BUS], "facecrop", endpoints, 2 * cores, guard)
                 yield
                 await listening.stop()
         await models.close()

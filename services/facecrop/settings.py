@@ -37,3 +37,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     threads: Annotated[
         int, Meta(ge=0, description="Pictures decoded or encoded at once; 0 for one a core")
     ] = 0
+    require_api_key: Annotated[
+        bool, Meta(description="Whether callers must show an X-API-Key that was issued to them")
+    ] = False

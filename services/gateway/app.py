@@ -16,8 +16,21 @@ from services.gateway import middlewares, prices, resources
 from services.gateway.billing import Billing
 from services.gateway.identity import Identity
 from services.gateway.operations import Operation
+from services.gateway.outbound import Outbound
+from services.gateway.quotes import Quotes
 from services.gateway.settings import Settings
-from services.gateway.views import account, docs, facecrop, files, wallet
+from services.gateway.views import (
+    account,
+    apikeys,
+    docs,
+    facecrop,
+    files,
+    members,
+    payments,
+    quotes,
+    wallet,
+    webhooks,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +39,18 @@ _SWEEP_SECONDS = 600.0
 
 def operations() -> list[Operation]:
     """Return everything the gateway offers, in the order of the documentation."""
-    modules = (facecrop, wallet, account, files, docs)
+    modules = (
+        facecrop,
+        quotes,
+        wallet,
+        payments,
+        account,
+        members,
+        apikeys,
+        webhooks,
+        files,
+        docs,
+    )
     return [operation for module in modules for operation in module.operations.all]
 
 
@@ -68,13 +92,20 @@ def _public(app: web.Application, settings: Settings, storage: Storage) -> web.A
     public[resources.SETTINGS] = settings
     public[resources.BUS] = bus
     public[resources.STORAGE] = storage
-    public[resources.IDENTITY] = Identity(bus, settings.jwt_issuer, settings.jwt_audience)
+    public[resources.IDENTITY] = Identity(
+        bus,
+        default_user_id=settings.default_user_id,
+        require_api_key=settings.require_api_key,
+    )
     public[resources.BILLING] = Billing(bus, settings.lease_margin_seconds)
     public[resources.PRICES] = prices.read(settings.price_book)
+    public[resources.QUOTES] = Quotes(settings.files_secrets)
+    public[resources.OUTBOUND] = Outbound(bus)
     public[resources.OPERATIONS] = operations()
+    public[resources.BY_HANDLER] = {
+        operation.handler: operation for operation in public[resources.OPERATIONS]
+    }
     for operation in public[resources.OPERATIONS]:
-        if not operation.secured:
-            setattr(operation.handler, middlewares.PUBLIC, True)
         if operation.method == "GET":
             public.router.add_get(operation.path, operation.handler)  # and HEAD
         else:

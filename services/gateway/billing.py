@@ -5,21 +5,38 @@ lives; if the wallet stays away, or this process dies, the hold lapses and nothi
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
 
 from kit.bus import Bus
-from proto.errors import Internal, Refusal, Unavailable
-from proto.ids import AccountId
+from proto.accounts import Caller
+from proto.errors import IdempotencyConflict, Internal, Refusal, Unavailable
 from proto.wallet import Refund, Reservation, Reserve, Settle
 
 log = structlog.get_logger(__name__)
 
 _FIRST_ANSWER_SECONDS = 5.0
 _PAUSE_SECONDS = 2.0
+_MOST_ATTEMPTS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be paid for."""
+
+    operation: str
+    """As the price book names it."""
+    units: int
+    unit_price: int
+    work_seconds: float
+    """How long the work may take."""
+    key: str = ""
+    """The client's idempotency key, if it sent one: under the same key it is paid for once."""
 
 
 class Charge:
@@ -27,7 +44,12 @@ class Charge:
 
     def __init__(self, hold: Reservation) -> None:
         self.hold = hold
-        self.consumed = 0
+        self.consumed = hold.consumed
+
+    @property
+    def paid_before(self) -> bool:
+        """Whether an earlier request under the same key paid, and its answer was lost."""
+        return self.hold.state == "settled"
 
     @property
     def refunded(self) -> int:
@@ -44,25 +66,21 @@ class Billing:
         self._unsettled: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def charge(
-        self, account: AccountId, operation: str, units: int, unit_price: int, work_seconds: float
-    ) -> AsyncIterator[Charge]:
-        """Hold `units * unit_price` tokens while the body runs, at most `work_seconds`.
+    async def charge(self, caller: Caller, order: Order) -> AsyncIterator[Charge]:
+        """Hold the price of an order while the body runs.
 
         Leaving normally settles `charge.consumed`; leaving by an exception refunds everything.
-        Raises InsufficientTokens, Unavailable.
+        What was paid for before is worked on again and costs nothing more.
+        Raises InsufficientTokens, SpendCapReached, IdempotencyConflict, Unavailable.
         """
-        lease = work_seconds + self._lease_margin
-        reserve = Reserve(
-            account=account,
-            tokens=units * unit_price,
-            key=f"call:{uuid4()}",
-            operation=operation,
-            units=units,
-            expires_in=lease,
-        )
-        charge = Charge(await self._bus.request(reserve))
-        number = charge.hold.number
+        lease = order.work_seconds + self._lease_margin
+        charge = Charge(await self._hold(caller, order, lease))
+        if charge.paid_before:
+            paid = charge.consumed
+            yield charge
+            charge.consumed = paid
+            return
+        account, number = caller.account, charge.hold.number
         try:
             yield charge
         except BaseException:
@@ -77,6 +95,29 @@ class Billing:
     async def close(self) -> None:
         """Wait for settlements that are still being repeated."""
         await asyncio.gather(*self._unsettled)
+
+    async def _hold(self, caller: Caller, order: Order, lease: float) -> Reservation:
+        """Return a hold that is open, or one that was settled under the client's key."""
+        attempts = _keys(order.key) if order.key else iter([f"call:{uuid4()}"])
+        for key in attempts:
+            hold = await self._bus.request(
+                Reserve(
+                    account=caller.account,
+                    tokens=order.units * order.unit_price,
+                    key=key,
+                    operation=order.operation,
+                    units=order.units,
+                    expires_in=lease,
+                    api_key=caller.api_key,
+                    credit_cap=caller.credit_cap,
+                )
+            )
+            # a hold of an attempt that failed was given back, and cannot be used again
+            if hold.state in ("held", "settled"):
+                return hold
+        raise IdempotencyConflict(
+            "this idempotency key was tried too often without success; use another"
+        )
 
     async def _conclude(self, end: Settle | Refund, lease: float) -> None:
         # shielded and kept, so that a request that is cancelled here still gives its hold an end
@@ -100,3 +141,9 @@ class Billing:
                 return
             else:
                 return
+
+
+def _keys(client_key: str) -> Iterator[str]:
+    """Yield the wallet's keys for the attempts under a client's key."""
+    digest = hashlib.sha256(client_key.encode()).hexdigest()
+    return (f"http:{digest}:{attempt}" for attempt in range(_MOST_ATTEMPTS))

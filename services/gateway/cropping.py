@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import structlog
 from aiohttp import web
 
 from kit import context
 from kit.bus import Bus
-from proto.errors import Internal
+from proto.accounts import Caller
+from proto.errors import Internal, NotAuthenticated, Unavailable
 from proto.facecrop import CropFace, IcpType, Portrait, Rejected, RemotePhoto, StoredPhoto
-from proto.ids import AccountId, StorageKey
+from proto.ids import StorageKey
 from services.gateway import names
-from services.gateway.resources import BILLING, BUS, PRICES, SETTINGS, STORAGE
+from services.gateway.billing import Order
+from services.gateway.resources import BILLING, BUS, OUTBOUND, SETTINGS, STORAGE
+from services.gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -43,42 +49,51 @@ class Outcome:
         return sum(isinstance(result, Portrait) for result in self.results)
 
 
+def operation_of(enhance: bool) -> str:
+    """Return what the price book calls it."""
+    return "face_crop_enhanced" if enhance else "face_crop"
+
+
+def seconds_for(settings: Settings, photos: int) -> float:
+    """Return how long the engine may take for so many photos."""
+    return settings.engine_seconds + (photos - 1) * settings.engine_seconds_per_image
+
+
 async def crop(
     app: web.Application,
-    account: AccountId,
+    caller: Caller,
     photos: Sequence[Photo],
     icp_type: IcpType,
-    enhance: bool,
+    order: Order,
 ) -> Outcome:
     """Crop every photo; those that cannot be cropped are not charged.
 
     Raises InsufficientTokens before any work; Unavailable, with everything given back and no file
     left, when the engine is down or too slow.
     """
-    settings = app[SETTINGS]
-    operation = "face_crop_enhanced" if enhance else "face_crop"
-    price = app[PRICES][operation].tokens
-    seconds = settings.engine_seconds + (len(photos) - 1) * settings.engine_seconds_per_image
-    outputs = StorageKey(f"outputs/{account}/{uuid4()}")
+    outputs = StorageKey(f"outputs/{caller.account}/{uuid4()}")
     requests = [
         CropFace(
-            account=account,
+            account=caller.account,
             photo=photo.source,
             icp_type=icp_type,
-            enhance=enhance,
+            enhance=order.operation == operation_of(enhance=True),
             outputs=outputs,
             stem=stem,
         )
         for photo, stem in zip(photos, names.stems(p.filename for p in photos), strict=True)
     ]
-    async with app[BILLING].charge(account, operation, len(photos), price, seconds) as charge:
+    key = await app[OUTBOUND].key("facecrop")
+    at_once = app[SETTINGS].engine_calls
+    async with app[BILLING].charge(caller, order) as charge:
         try:
-            with context.within(seconds):
-                results = await _ask(app[BUS], requests, seconds, settings.engine_calls)
+            with context.within(order.work_seconds):
+                results = await _ask(app[BUS], requests, order.work_seconds, at_once, key)
         except BaseException:
             await app[STORAGE].delete_folder(outputs)
             raise
-        charge.consumed = price * sum(isinstance(result, Portrait) for result in results)
+        succeeded = sum(isinstance(result, Portrait) for result in results)
+        charge.consumed = order.unit_price * succeeded
     return Outcome(
         photos=photos,
         results=results,
@@ -89,14 +104,18 @@ async def crop(
 
 
 async def _ask(
-    bus: Bus, requests: Sequence[CropFace], seconds: float, at_once: int
+    bus: Bus, requests: Sequence[CropFace], seconds: float, at_once: int, key: str
 ) -> list[Portrait | Rejected]:
     slots = asyncio.Semaphore(at_once)
 
     async def ask(request: CropFace) -> Portrait | Rejected:
         async with slots:
             try:
-                return await bus.request(request, seconds)
+                return await bus.request(request, seconds, key)
+            except NotAuthenticated as error:
+                # it is our key that the engine does not take, not the caller's
+                log.exception("the engine refuses the key of `service set-outbound`")
+                raise Unavailable("the engine does not take our key") from error
             except Internal:
                 # a picture that trips a fault of ours must not cost the others of its batch
                 sentence = "this photo could not be processed because of a fault on our side"

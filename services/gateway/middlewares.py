@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from kit import context, metrics
-from services.gateway.identity import ACCOUNT
+from proto.accounts import Caller
+from services.gateway import ratelimits
+from services.gateway.identity import ACCOUNT, CALLER
+from services.gateway.permissions import check
 from services.gateway.problems import translate
-from services.gateway.resources import IDENTITY, SETTINGS
+from services.gateway.resources import BY_HANDLER, IDENTITY, SETTINGS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-PUBLIC = "__public__"
-"""Marks the handlers that need no access token."""
 
 
 @web.middleware
@@ -47,19 +47,27 @@ async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def translated(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer errors in the shape of the dialect."""
+    """Answer errors in the shape of the dialect, and say how the caller's rate limits stand."""
     try:
-        return await handler(request)
+        response = await handler(request)
     except Exception as error:  # noqa: BLE001 - the one place where errors become answers
-        return translate(request, error, request.app[SETTINGS].top_up_url)
+        response = translate(request, error, request.app[SETTINGS].top_up_url)
+    caller: Caller | None = request.get(CALLER)
+    if caller is not None and not response.prepared:
+        ratelimits.tell(response, caller.limits)
+    return response
 
 
 @web.middleware
 async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find out who is calling, before anything of the body is read."""
+    """Find out who is calling and whether they may, before anything of the body is read."""
     matched = request.match_info
-    if matched.http_exception is None and not hasattr(matched.handler, PUBLIC):
-        request[ACCOUNT] = await request.app[IDENTITY].account(request)
+    operation = request.app[BY_HANDLER].get(matched.handler)
+    if matched.http_exception is not None or operation is None or not operation.secured:
+        return await handler(request)
+    caller = request[CALLER] = await request.app[IDENTITY].caller(request)
+    request[ACCOUNT] = caller.account
+    check(caller, operation)
     return await handler(request)
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
+from proto.accounts import Role, Scope
 from services.gateway.problems import Problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,7 +40,13 @@ class Operation:
     """Type of the fields of a multipart form."""
     parameters: tuple[Parameter, ...] = ()
     secured: bool = True
-    """Whether an access token is needed."""
+    """Whether callers must say who they are."""
+    role: Role = "read_only"
+    """What a person must be at least."""
+    scope: Scope | None = None
+    """What an API key must have; None: only people may do this."""
+    charges: bool = False
+    """Whether it costs tokens, and so takes Idempotency-Key and Quote-Id."""
     listed: bool = True
     """Whether it is part of the API; pages for people are not."""
 
@@ -61,9 +68,16 @@ class Operations:
         form: type[Any] | None = None,
         parameters: tuple[Parameter, ...] = (),
         secured: bool = True,
+        role: Role | None = None,
+        scope: Scope | None = None,
+        charges: bool = False,
         listed: bool = True,
     ) -> Callable[[Handler], Handler]:
-        """Register the decorated handler."""
+        """Register the decorated handler.
+
+        Whoever may look may GET; everything else takes a member, unless `role` says otherwise.
+        """
+        least: Role = role or ("read_only" if method == "GET" else "member")
 
         def register(handler: Handler) -> Handler:
             self.all.append(
@@ -77,6 +91,9 @@ class Operations:
                     form=form,
                     parameters=parameters,
                     secured=secured,
+                    role=least,
+                    scope=scope,
+                    charges=charges,
                     listed=listed,
                 )
             )

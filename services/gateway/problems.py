@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from proto import errors
+from services.gateway import ratelimits
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +20,12 @@ RETRY_AFTER_SECONDS = 5
 _STATUS: dict[type[errors.Refusal], int] = {
     errors.InvalidRequest: 422,
     errors.NotAuthenticated: 401,
+    errors.NotAllowed: 403,
+    errors.PlanForbids: 403,
+    errors.RateLimited: 429,
     errors.NotFound: 404,
+    errors.SpendCapReached: 402,
+    errors.LastOwner: 409,
     errors.InsufficientTokens: 402,
     errors.IdempotencyConflict: 409,
     errors.ReservationEnded: 409,
@@ -72,6 +78,14 @@ def translate(request: web.Request, error: Exception, top_up_url: str) -> web.Re
                 "top_up_url": top_up_url,
             }
             return json_response(body, 402)
+        case errors.SpendCapReached():
+            facts = {"cap": error.cap, "spent": error.spent, "held": error.held}
+            return answer(request, 402, error.code, error.message, facts)
+        case errors.RateLimited():
+            response = answer(request, 429, error.code, error.message)
+            response.headers["Retry-After"] = str(error.retry_after)
+            ratelimits.tell(response, error.limits)
+            return response
         case errors.Unavailable():
             log.warning("unavailable", error=str(error))
             sentence = "the service is not available right now, please try again in a moment"

@@ -27,8 +27,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str, Meta(description="How clients write this gateway's address, without a final slash")
     ] = "http://127.0.0.1:8080"
-    jwt_issuer: Annotated[str, Meta(description="Who signs access tokens (iss)")] = "darkroom"
-    jwt_audience: Annotated[str, Meta(description="Whom access tokens are for (aud)")] = "darkroom"
+    proxies: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10,
+            description="Proxies in front that add the caller's address to X-Forwarded-For",
+        ),
+    ] = 0
+    default_user_id: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9a-fA-F-]{36})?$",
+            description="Account that calls with an internal X-API-Key run under; none if empty",
+        ),
+    ] = ""
+    require_api_key: Annotated[
+        bool,
+        Meta(
+            description="Whether an internal X-API-Key must be one that was issued; if not, any "
+            "value works"
+        ),
+    ] = False
+    stripe_webhook_secrets: Annotated[
+        list[str],
+        Meta(
+            description="Signing secrets of the Stripe webhook endpoint (whsec_...); without one "
+            "there is no such endpoint"
+        ),
+    ] = []
     price_book: Annotated[
         str, Meta(description="TOML file of prices that replace the standard ones")
     ] = ""

@@ -1,8 +1,10 @@
 """Multipart uploads: file parts stream into storage, fields are read, limits hold on the way."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+import msgspec
 from aiohttp import BodyPartReader, web
 
 from kit.storage import ObjectTooLarge, Storage
@@ -21,6 +23,7 @@ class UploadedFile:
 
     filename: str
     key: StorageKey
+    sha256: bytes
 
 
 @dataclass(slots=True)
@@ -31,6 +34,12 @@ class Upload:
     fields: dict[str, str] = field(default_factory=dict)
     size: int = 0
     """Bytes of all files."""
+
+    @property
+    def sha256(self) -> bytes:
+        """A digest of all that was sent, however the form was written down."""
+        facts = [*sorted(self.fields.items()), *((f.filename, f.sha256) for f in self.files)]
+        return hashlib.sha256(msgspec.msgpack.encode(facts)).digest()
 
 
 async def receive(
@@ -71,10 +80,12 @@ async def _take(
             )
         key = StorageKey(f"{folder}/{len(upload.files)}")
         room = settings.max_upload_bytes - upload.size
+        digest = hashlib.sha256()
         upload.size += await storage.put_stream(
-            key, _chunks(part), max_bytes=min(settings.max_file_bytes, room)
+            key, _digested(part, digest), max_bytes=min(settings.max_file_bytes, room)
         )
-        upload.files.append(UploadedFile(shown(part.filename or ""), key))
+        filename = shown(part.filename or "")
+        upload.files.append(UploadedFile(filename, key, digest.digest()))
     elif part.name:
         if len(upload.fields) == _MOST_FIELDS:
             raise Problem(422, "INVALID_REQUEST", "the form has too many fields")
@@ -83,6 +94,12 @@ async def _take(
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
     while chunk := await part.read_chunk(256 * 1024):
+        yield chunk
+
+
+async def _digested(part: BodyPartReader, digest: "hashlib._Hash") -> AsyncIterator[bytes]:
+    async for chunk in _chunks(part):
+        digest.update(chunk)
         yield chunk
 
 

@@ -1,5 +1,7 @@
 """Face crop over HTTP, as the Printcart Studio dialect has it."""
 
+import hashlib
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import uuid4
 
@@ -7,16 +9,24 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from proto.accounts import Caller
 from proto.facecrop import FaceBox, Flag, IcpType, Portrait, Rejected, RemotePhoto, StoredPhoto
-from proto.ids import AccountId, StorageKey
+from proto.ids import StorageKey
 from services.gateway import names
-from services.gateway.cropping import Outcome, Photo, crop
-from services.gateway.identity import ACCOUNT
+from services.gateway.billing import Order
+from services.gateway.cropping import Outcome, Photo, crop, operation_of, seconds_for
+from services.gateway.idempotency import QUOTE_HEADER, once
+from services.gateway.identity import ACCOUNT, CALLER
 from services.gateway.operations import Operations, read_json
 from services.gateway.problems import Problem, answer, json_response
-from services.gateway.resources import SETTINGS, STORAGE
+from services.gateway.resources import PRICES, QUOTES, SETTINGS, STORAGE
 from services.gateway.uploads import receive
-from services.gateway.views.shapes import ERROR_ANSWERS, InsufficientTokensBody
+from services.gateway.views.shapes import (
+    ERROR_ANSWERS,
+    ErrorBody,
+    InsufficientTokensBody,
+    SpendCapBody,
+)
 
 operations = Operations("Face Crop")
 
@@ -77,40 +87,86 @@ class CropAnswer(msgspec.Struct, frozen=True, kw_only=True):
     wallet_transaction_id: str
 
 
-ANSWERS = {200: CropAnswer, 402: InsufficientTokensBody, **ERROR_ANSWERS}
+ANSWERS = {
+    200: CropAnswer,
+    402: InsufficientTokensBody | SpendCapBody,
+    409: ErrorBody,
+    **ERROR_ANSWERS,
+}
 
 
-@operations.add("POST", "/v1/services/studio/face-crop", ANSWERS, body=CropByUrl)
+@operations.add(
+    "POST",
+    "/v1/services/studio/face-crop",
+    ANSWERS,
+    body=CropByUrl,
+    scope="facecrop",
+    charges=True,
+)
 async def by_url(request: web.Request) -> web.Response:
     """Fetch one or more photos, crop the face in each to a preset."""
     body = await read_json(request, CropByUrl)
-    if (body.image_url is None) == (body.image_urls is None):
-        raise Problem(422, "INVALID_REQUEST", "send either image_url or image_urls")
-    urls = [body.image_url] if body.image_url is not None else body.image_urls or []
-    _check_count(len(urls), request.app[SETTINGS].max_files)
+    urls = urls_of(body)
+    check_count(len(urls), request.app[SETTINGS].max_files)
     photos = [Photo(names.of_url(url), RemotePhoto(url=url)) for url in urls]
-    outcome = await crop(request.app, request[ACCOUNT], photos, body.icp_type, body.enhance)
-    return await _answer(request, outcome, body.icp_type)
+    sent = hashlib.sha256(await request.read()).digest()
+    return await _once(request, sent, photos, body.icp_type, body.enhance)
 
 
-@operations.add("POST", "/v1/services/studio/face-crop/upload", ANSWERS, form=CropForm)
+@operations.add(
+    "POST",
+    "/v1/services/studio/face-crop/upload",
+    ANSWERS,
+    form=CropForm,
+    scope="facecrop",
+    charges=True,
+)
 async def by_upload(request: web.Request) -> web.Response:
     """Crop the face in each uploaded photo to a preset."""
-    account: AccountId = request[ACCOUNT]
     storage, settings = request.app[STORAGE], request.app[SETTINGS]
-    folder = StorageKey(f"uploads/{account}/{uuid4()}")
+    folder = StorageKey(f"uploads/{request[ACCOUNT]}/{uuid4()}")
     try:
         upload = await receive(request, storage, folder, settings)
-        _check_count(len(upload.files), settings.max_files)
+        check_count(len(upload.files), settings.max_files)
         icp_type, enhance = _fields(upload.fields)
         photos = [Photo(file.filename, StoredPhoto(key=file.key)) for file in upload.files]
-        outcome = await crop(request.app, account, photos, icp_type, enhance)
+        return await _once(request, upload.sha256, photos, icp_type, enhance)
     finally:
         await storage.delete_folder(folder)
-    return await _answer(request, outcome, icp_type)
 
 
-def _check_count(count: int, at_most: int) -> None:
+async def _once(
+    request: web.Request, sent: bytes, photos: Sequence[Photo], icp_type: IcpType, enhance: bool
+) -> web.Response:
+    """Crop the photos, or answer as the request was answered before."""
+    caller: Caller = request[CALLER]
+    app, operation = request.app, operation_of(enhance)
+    seconds = seconds_for(app[SETTINGS], len(photos))
+
+    async def work(key: str) -> web.Response:
+        quote = request.headers.get(QUOTE_HEADER, "")
+        price = app[PRICES][operation].tokens
+        order = Order(
+            operation=operation,
+            units=len(photos),
+            unit_price=app[QUOTES].price(caller.account, quote, operation, len(photos), price),
+            work_seconds=seconds,
+            key=key,
+        )
+        return await _answer(request, await crop(app, caller, photos, icp_type, order), icp_type)
+
+    return await once(request, sent, seconds, work)
+
+
+def urls_of(body: CropByUrl) -> list[str]:
+    """Return the photos that a request names. Raises Problem unless it names them one way."""
+    if (body.image_url is None) == (body.image_urls is None):
+        raise Problem(422, "INVALID_REQUEST", "send either image_url or image_urls")
+    return [body.image_url] if body.image_url is not None else body.image_urls or []
+
+
+def check_count(count: int, at_most: int) -> None:
+    """Raise Problem unless so many photos go into one request."""
     if count == 0:
         raise Problem(422, "INVALID_REQUEST", "send at least one photo")
     if count > at_most:

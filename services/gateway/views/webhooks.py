@@ -8,7 +8,6 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from proto.errors import NotFound
 from proto.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -28,9 +27,10 @@ from proto.webhooks import (
 )
 from services.gateway.identity import ACCOUNT
 from services.gateway.operations import Operations, Parameter, read_json
-from services.gateway.problems import Problem, json_response
+from services.gateway.problems import json_response
+from services.gateway.queries import HIGHEST_NUMBER, identifier, whole_number
 from services.gateway.resources import BUS
-from services.gateway.views.shapes import ERROR_ANSWERS, ErrorBody
+from services.gateway.views.shapes import ASKING, ERROR_ANSWERS, ErrorBody
 
 operations = Operations("Webhooks")
 
@@ -38,7 +38,7 @@ _MOST_DELIVERIES = 200
 _SECONDS_WITH_LOOKUP = 20.0
 """A URL is checked by looking its name up, at whatever name server it has."""
 _ID = Parameter("id", "path", "The webhook's id")
-_ANSWERS = {401: ErrorBody, 404: ErrorBody, 503: ErrorBody}
+_ANSWERS = {404: ErrorBody, **ASKING}
 _BODY_ANSWERS = {**ERROR_ANSWERS, 404: ErrorBody}
 
 
@@ -122,7 +122,7 @@ class WebhookDeliveriesBody(msgspec.Struct, frozen=True, kw_only=True):
     """Send it as `cursor` for the next page; null on the last."""
 
 
-@operations.add("GET", "/v1/webhooks", {200: WebhooksBody, 401: ErrorBody, 503: ErrorBody})
+@operations.add("GET", "/v1/webhooks", {200: WebhooksBody, **ASKING})
 async def webhooks(request: web.Request) -> web.Response:
     """List the account's webhooks."""
     found = await request.app[BUS].request(GetEndpoints(account=request[ACCOUNT]))
@@ -130,7 +130,11 @@ async def webhooks(request: web.Request) -> web.Response:
 
 
 @operations.add(
-    "POST", "/v1/webhooks", {201: NewWebhookBody, **ERROR_ANSWERS}, body=CreateWebhookBody
+    "POST",
+    "/v1/webhooks",
+    {201: NewWebhookBody, **ERROR_ANSWERS},
+    body=CreateWebhookBody,
+    role="owner",
 )
 async def create(request: web.Request) -> web.Response:
     """Tell events to a URL from now on."""
@@ -148,6 +152,7 @@ async def create(request: web.Request) -> web.Response:
     {200: WebhookBody, **_BODY_ANSWERS},
     body=UpdateWebhookBody,
     parameters=(_ID,),
+    role="owner",
 )
 async def update(request: web.Request) -> web.Response:
     """Change a webhook's URL or events, disable it, or enable it again."""
@@ -166,7 +171,9 @@ async def update(request: web.Request) -> web.Response:
     return json_response(_webhook(changed))
 
 
-@operations.add("DELETE", "/v1/webhooks/{id}", {204: None, **_ANSWERS}, parameters=(_ID,))
+@operations.add(
+    "DELETE", "/v1/webhooks/{id}", {204: None, **_ANSWERS}, parameters=(_ID,), role="owner"
+)
 async def delete(request: web.Request) -> web.Response:
     """Remove a webhook with everything that was or would be told to it."""
     await request.app[BUS].request(DeleteEndpoint(account=request[ACCOUNT], endpoint=_id(request)))
@@ -179,6 +186,7 @@ async def delete(request: web.Request) -> web.Response:
     {200: NewWebhookBody, **_BODY_ANSWERS},
     body=RotateWebhookSecretBody,
     parameters=(_ID,),
+    role="owner",
 )
 async def rotate_secret(request: web.Request) -> web.Response:
     """Sign with a new secret, and with the one before it for a while."""
@@ -199,6 +207,7 @@ async def rotate_secret(request: web.Request) -> web.Response:
     "/v1/webhooks/{id}/test",
     {202: WebhookDeliveryBody, 422: ErrorBody, **_ANSWERS},
     parameters=(_ID,),
+    role="owner",
 )
 async def test(request: web.Request) -> web.Response:
     """Tell a webhook.test event to a webhook, whatever events it asks for."""
@@ -224,8 +233,8 @@ async def deliveries(request: web.Request) -> web.Response:
         GetDeliveries(
             account=request[ACCOUNT],
             endpoint=_id(request),
-            limit=_whole_number(request, "limit", _MOST_DELIVERIES) or 50,
-            before=_whole_number(request, "cursor", 2**62),
+            limit=whole_number(request, "limit", _MOST_DELIVERIES) or 50,
+            before=whole_number(request, "cursor", HIGHEST_NUMBER),
         )
     )
     cursor = None if page.next_before is None else str(page.next_before)
@@ -234,19 +243,7 @@ async def deliveries(request: web.Request) -> web.Response:
 
 
 def _id(request: web.Request) -> EndpointId:
-    try:
-        return EndpointId(UUID(request.match_info["id"]))
-    except ValueError as error:
-        raise NotFound("there is no such webhook") from error
-
-
-def _whole_number(request: web.Request, name: str, at_most: int) -> int | None:
-    text = request.query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or not 1 <= int(text) <= at_most:
-        raise Problem(422, "INVALID_REQUEST", f"{name} must be a whole number from 1 to {at_most}")
-    return int(text)
+    return EndpointId(identifier(request, "id", "webhook"))
 
 
 def _with_secret(made: NewEndpoint, status: int) -> web.Response:

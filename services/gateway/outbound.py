@@ -1,0 +1,37 @@
+"""The X-API-Key with which the gateway reaches each engine, as the operator stored it."""
+
+import asyncio
+
+import structlog
+
+from kit.bus import Bus
+from proto.accounts import GetOutbound
+from proto.errors import InvalidRequest, NotFound
+
+log = structlog.get_logger(__name__)
+
+_FRESH_SECONDS = 30.0
+
+
+class Outbound:
+    """Keys by engine, asked for at most every half minute."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._known: dict[str, tuple[float, str]] = {}
+
+    async def key(self, service: str) -> str:
+        """Return the key for an engine; empty if none was stored. Raises Unavailable."""
+        now = asyncio.get_running_loop().time()
+        asked, key = self._known.get(service, (float("-inf"), ""))
+        if now - asked > _FRESH_SECONDS:
+            try:
+                key = (await self._bus.request(GetOutbound(service=service))).key
+            except NotFound:
+                key = ""
+            except InvalidRequest as error:
+                # it was sealed with another SECRET_KEY; the engine says whether it needs one
+                log.warning("outbound key cannot be read", service=service, error=str(error))
+                key = ""
+            self._known[service] = now, key
+        return key
