@@ -12,13 +12,31 @@ from services.gateway.operations import Operation, Parameter
 
 _REF = "#/components/schemas/{name}"
 _JSON = "application/json"
+_TEXT = {"schema": {"type": "string"}}
+_EXTRA_HEADERS = {429: ("Retry-After", "RateLimit", "RateLimit-Policy"), 503: ("Retry-After",)}
+_CHARGING = (
+    Parameter(
+        "Idempotency-Key",
+        "header",
+        "Any text of yours; the same request under the same key is charged once, and answered the "
+        "same for a day",
+    ),
+    Parameter("Quote-Id", "header", "From POST /v1/quotes: charged as quoted"),
+)
 
 DESCRIPTION = """\
 A token-billed AI photo studio that you run yourself. Today it crops faces, billed from one wallet.
 
 Send `Authorization: Bearer <access_token>` with every request; `POST /v1/account/login` gives one.
-Every answer carries `X-Request-Id`. An error is `{"error": CODE, "message": sentence,
-"request_id"}`; too few tokens is 402 with `error`, `balance`, `shortfall` and `top_up_url`.
+Programs send an API key instead, the same way or as `X-Api-Key`; operations that name an `x-scope`
+take keys that have it.
+
+Every answer carries `X-Request-Id`, and says with `RateLimit` how the caller's limits stand. An
+error is `{"error": CODE, "message": sentence, "request_id"}`; too few tokens is 402 with `error`,
+`balance`, `shortfall` and `top_up_url`.
+
+Requests that charge take an `Idempotency-Key`: sent again with the same key and the same body they
+are answered as before and charged once; with another body 422; while the first is under way 409.
 """
 
 
@@ -43,7 +61,8 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "api_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
             },
         },
     }
@@ -52,7 +71,9 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
 def _types(operations: Sequence[Operation]) -> list[Any]:
     found: list[Any] = []
     for operation in operations:
-        found += [operation.body, operation.form, *operation.answers.values()]
+        found += [operation.body, operation.form]
+        for kind in operation.answers.values():
+            found += kind if isinstance(kind, tuple) else [kind]
     return [kind for kind in dict.fromkeys(found) if kind is not None]
 
 
@@ -69,8 +90,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if operation.secured:
         described["security"] = [{"access_token": []}]
-    if operation.parameters:
-        described["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
+    if operation.scope is not None:
+        described["security"].append({"api_key": []})
+        described["x-scope"] = operation.scope
+    parameters = [*operation.parameters, *(_CHARGING if operation.charges else ())]
+    if parameters:
+        described["parameters"] = [_parameter(parameter) for parameter in parameters]
     if operation.body is not None:
         described["requestBody"] = _body(_JSON, operation.body)
     if operation.form is not None:
@@ -92,12 +117,15 @@ def _body(media: str, kind: type[Any]) -> dict[str, Any]:
     return {"required": True, "content": {media: {"schema": _reference(kind)}}}
 
 
-def _answer(status: int, kind: type[Any] | None) -> dict[str, Any]:
+def _answer(status: int, kind: type[Any] | tuple[type[Any], ...] | None) -> dict[str, Any]:
     described: dict[str, Any] = {
         "description": HTTPStatus(status).phrase,
-        "headers": {"X-Request-Id": {"schema": {"type": "string"}}},
+        "headers": dict.fromkeys(("X-Request-Id", *_EXTRA_HEADERS.get(status, ())), _TEXT),
     }
-    if kind is not None:
+    if isinstance(kind, tuple):
+        either = {"anyOf": [_reference(one) for one in kind]}
+        described["content"] = {_JSON: {"schema": either}}
+    elif kind is not None:
         described["content"] = {_JSON: {"schema": _reference(kind)}}
     return described
 

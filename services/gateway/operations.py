@@ -20,7 +20,7 @@ class Parameter:
 
     name: str
     place: str
-    """`query` or `path`."""
+    """`query`, `path` or `header`."""
     description: str
     kind: type[Any] = str
 
@@ -34,7 +34,7 @@ class Operation:
     handler: Handler
     tag: str
     answers: dict[int, Any]
-    """Type of the body by status; None for a body that is not JSON."""
+    """Type of the body by status, a tuple of several; None for a body that is not JSON."""
     body: type[Any] | None = None
     form: type[Any] | None = None
     """Type of the fields of a multipart form."""

@@ -89,7 +89,7 @@ class CropAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 ANSWERS = {
     200: CropAnswer,
-    402: InsufficientTokensBody | SpendCapBody,
+    402: (InsufficientTokensBody, SpendCapBody),
     409: ErrorBody,
     **ERROR_ANSWERS,
 }
