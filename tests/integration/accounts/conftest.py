@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,12 +22,8 @@ SECRET = "s" * 32
 @asynccontextmanager
 async def replica(database_url: str, *allowed: str, **settings: object) -> AsyncIterator[Accounts]:
     """One process's worth of the service."""
-    chosen = Settings(
-        nats_url="",
-        database_url=database_url,
-        secret_key=[SECRET],
-        **settings,  # type: ignore[arg-type]
-    )
+    given: dict[str, Any] = {"nats_url": "", "database_url": database_url, "secret_key": [SECRET]}
+    chosen = Settings(**given | settings)
     async with (
         database.connect(database_url, at_most=16) as pool,
         Fetcher(allow=allowed) as fetcher,
