@@ -196,11 +196,9 @@ def _answer_ends(ends: Sequence[End], row: asyncpg.Record) -> None:
 
 def _answer_holds(holds: Sequence[Hold], row: asyncpg.Record) -> None:
     others = iter(row["others"] or ())
-    codes = row["codes"] or ()
-    for index, hold in enumerate(holds):
-        # the array ends with the last hold that was done together with others
-        if index < len(codes) and codes[index] is not None:
-            number, available = row["numbers"][index], row["availables"][index]
+    found = zip(holds, row["codes"], row["numbers"], row["availables"], strict=True)
+    for hold, code, number, available in found:
+        if code is not None:
             _answer(hold, Outcome("done", number, "held", hold.tokens, 0, available))
         else:
             _answer(hold, Outcome(*next(others)))

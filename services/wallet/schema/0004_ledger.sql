@@ -20,9 +20,10 @@ CREATE TYPE wallet.outcome AS (
     held bigint  -- of the API key
 );
 
-CREATE FUNCTION wallet.lock(ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Lock those accounts that there are, and return which.
+CREATE FUNCTION wallet.lock(ids uuid[]) RETURNS uuid[] LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM wallet.accounts WHERE id = ANY (ids) ORDER BY id FOR UPDATE;
+    RETURN ARRAY(SELECT id FROM wallet.accounts WHERE id = ANY (ids) ORDER BY id FOR UPDATE);
 END $$;
 
 -- Give what is left of an account's lapsed grants back to the house.
@@ -44,6 +45,8 @@ BEGIN
     SELECT sum(remaining), count(*) INTO taken, how_many FROM lapsed;
     IF how_many > 0 THEN
         UPDATE wallet.accounts SET promotional = promotional - taken WHERE id = account;
+        -- a balance also falls by what lapses
+        PERFORM wallet.tell_low(ARRAY[account]);
     END IF;
     RETURN how_many;
 END $$;

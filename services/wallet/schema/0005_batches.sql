@@ -80,14 +80,15 @@ END $$;
 
 -- Hold tokens for many requests, sorted by account and API key. A null code means that the next of
 -- `others` tells how it went: those are done by `hold_one`. `spender` and `caps` are empty if no
--- hold has an API key.
+-- hold has an API key. Only accounts that are `locked` are touched: another may have been opened
+-- since the locks were taken, and counts as one that is not there yet.
 --
 -- Keys that were used before are looked for only if `probe` says so; else one of them may be a
 -- unique_violation.
 CREATE FUNCTION wallet.hold_many(
     accounts uuid[], idems uuid[], client_keys text[], operations text[], units integer[],
     tokens bigint[], leases double precision[], correlations text[], spender uuid[], caps bigint[],
-    probe boolean,
+    probe boolean, locked uuid[],
     OUT codes text[], OUT numbers bigint[], OUT availables bigint[], OUT others wallet.outcome[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -113,13 +114,17 @@ DECLARE
     touched uuid[] := '{}';
     takes bigint[] := '{}';
 BEGIN
+    -- whole from the start: an array that got its third element first would begin with it
+    codes := array_fill(NULL::text, ARRAY[n]);
+    numbers := array_fill(NULL::bigint, ARRAY[n]);
+    availables := numbers;
     IF probe THEN
         known := ARRAY(SELECT idempotency FROM wallet.reservations WHERE idempotency = ANY (idems));
     END IF;
     SELECT array_agg(w.id ORDER BY w.id), array_agg(w.available ORDER BY w.id),
            array_agg(w.promotional ORDER BY w.id)
     INTO ids, available, promotional
-    FROM wallet.accounts AS w WHERE w.id = ANY (accounts);
+    FROM wallet.accounts AS w WHERE w.id = ANY (locked);
     IF any_spender THEN
         SELECT array_agg(w.account_id ORDER BY w.account_id, w.api_key),
                array_agg(w.api_key ORDER BY w.account_id, w.api_key),
@@ -202,10 +207,13 @@ BEGIN
     END IF;
 
     FOR i IN 1 .. n LOOP
-        IF codes[i] IS NULL THEN
+        CONTINUE WHEN codes[i] IS NOT NULL;
+        IF accounts[i] = ANY (ids) THEN
             others := others || wallet.hold_one(
                 accounts[i], idems[i], client_keys[i], operations[i], units[i], tokens[i],
                 leases[i], correlations[i], spender[i], caps[i]);
+        ELSE
+            others := others || ROW('short', NULL, NULL, NULL, NULL, 0, NULL, NULL)::wallet.outcome;
         END IF;
     END LOOP;
 END $$;
@@ -219,8 +227,9 @@ CREATE FUNCTION wallet.apply(
     OUT end_consumed bigint[], OUT end_availables bigint[],
     OUT codes text[], OUT numbers bigint[], OUT availables bigint[], OUT others wallet.outcome[]
 ) LANGUAGE plpgsql AS $$
+DECLARE
+    locked CONSTANT uuid[] := wallet.lock(end_accounts || accounts);
 BEGIN
-    PERFORM wallet.lock(end_accounts || accounts);
     IF cardinality(end_accounts) > 0 THEN
         SELECT e.* INTO end_codes, end_states, end_reserved, end_consumed, end_availables
         FROM wallet.end_many(end_accounts, end_numbers, end_ways, end_used) AS e;
@@ -230,11 +239,11 @@ BEGIN
             -- a look for keys that were used before costs every hold what a second try costs few
             SELECT h.* INTO codes, numbers, availables, others
             FROM wallet.hold_many(accounts, idems, client_keys, operations, units, tokens, leases,
-                                  correlations, spender, caps, false) AS h;
+                                  correlations, spender, caps, false, locked) AS h;
         EXCEPTION WHEN unique_violation THEN
             SELECT h.* INTO codes, numbers, availables, others
             FROM wallet.hold_many(accounts, idems, client_keys, operations, units, tokens, leases,
-                                  correlations, spender, caps, true) AS h;
+                                  correlations, spender, caps, true, locked) AS h;
         END;
         PERFORM wallet.tell_low(accounts);
     END IF;
