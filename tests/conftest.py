@@ -18,6 +18,8 @@ from cli.supervisor import Supervisor
 from tests.running import RunningStack, temporary_home
 from triton_models.builder import archives
 
+STRIPE_SECRET = "whsec_of_these_tests"
+
 
 @pytest.fixture(scope="session")
 def servers_home() -> Iterator[Home]:
@@ -82,7 +84,7 @@ async def triton_url(servers_home: Home, supervisor: Supervisor) -> str:
 def stack() -> Iterator[RunningStack]:
     """The whole of Darkroom, as `darkroom up` runs it."""
     with temporary_home() as home:
-        running = RunningStack.start(home)
+        running = RunningStack.start(home, STRIPE_WEBHOOK_SECRETS=STRIPE_SECRET)
         yield running
         running.stop()
 

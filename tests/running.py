@@ -46,14 +46,14 @@ class RunningStack:
     at: Home
 
     @classmethod
-    def start(cls, home: Home) -> Self:
+    def start(cls, home: Home, **settings: str) -> Self:
         """Start a stack and wait until it is up."""
-        stack = cls.begin(home)
+        stack = cls.begin(home, **settings)
         stack.wait_until_up()
         return stack
 
     @classmethod
-    def begin(cls, home: Home) -> Self:
+    def begin(cls, home: Home, **settings: str) -> Self:
         """Start a stack, and no more; its output goes to up.log in the home."""
         (fetch_port,) = ports.free(1)
         command = darkroom("up", "--port=0", f"--fetch-allow=127.0.0.1:{fetch_port}", home=home)
@@ -61,6 +61,7 @@ class RunningStack:
             process = subprocess.Popen(
                 command,
                 cwd=PROJECT,
+                env=os.environ | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

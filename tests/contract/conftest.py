@@ -13,6 +13,7 @@ from PIL import Image
 from kit.bus import Bus
 from proto.accounts import CreateAccount
 from proto.ids import AccountId
+from proto.plans import PlanName
 from proto.wallet import TopUp
 from tests.running import RunningStack
 
@@ -53,6 +54,20 @@ class Client:
             form.add_field("file[]", data, filename=name, content_type="image/jpeg")
         return await self.send("POST", "/v1/services/studio/face-crop/upload", data=form)
 
+    def instead(self, **headers: str) -> "Client":
+        """The same account, called with other credentials."""
+        return Client(self.session, self.url, self.account, self.email, headers)
+
+    async def api_key(self, kind: str = "mk_live", **rest: Any) -> Answer:
+        body = {"kind": kind, "name": "press", **rest}
+        return await self.send("POST", "/v1/account/api-keys", json=body)
+
+    async def with_key(self, kind: str = "mk_live", **rest: Any) -> "Client":
+        """The same account, called with a new API key."""
+        answer = await self.api_key(kind, **rest)
+        assert answer.status == 201, answer.body
+        return self.instead(**{"X-Api-Key": answer.body["key"]})
+
     async def balance(self) -> int:
         return int((await self.send("GET", "/v1/wallet")).body["balance"])
 
@@ -72,14 +87,21 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def newcomer(stack: RunningStack, session: aiohttp.ClientSession) -> AsyncIterator[Newcomer]:
+async def operator(stack: RunningStack) -> AsyncIterator[Bus]:
+    """Whoever runs the stack, who may say everything on its bus."""
     bus = await Bus.connect(stack.nats_url, "contract tests")
+    yield bus
+    await bus.close()
 
-    async def make(tokens: int = 100) -> Client:
+
+@pytest.fixture
+def newcomer(stack: RunningStack, session: aiohttp.ClientSession, operator: Bus) -> Newcomer:
+    async def make(tokens: int = 100, plan: PlanName = "premium") -> Client:
         email = f"{uuid4().hex}@example.com"
-        account = await bus.request(CreateAccount(email=email, password=PASSWORD))
+        opening = CreateAccount(email=email, password=PASSWORD, plan=plan)
+        account = await operator.request(opening)
         if tokens:
-            await bus.request(TopUp(account=account.id, tokens=tokens, key="first"))
+            await operator.request(TopUp(account=account.id, tokens=tokens, key="first"))
         anonymous = Client(session, stack.url, account.id, email, {})
         credentials = {"email": email, "password": PASSWORD}
         answer = await anonymous.send("POST", "/v1/account/login", json=credentials)
@@ -87,8 +109,7 @@ async def newcomer(stack: RunningStack, session: aiohttp.ClientSession) -> Async
         headers = {"Authorization": f"Bearer {token}"}
         return Client(session, stack.url, account.id, email, headers)
 
-    yield make
-    await bus.close()
+    return make
 
 
 @pytest.fixture
