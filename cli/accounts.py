@@ -1,9 +1,10 @@
 """What an operator asks of the accounts service."""
 
 from kit.bus import Bus
-from proto.accounts import Account, CreateAccount, FindAccount
+from proto.accounts import Account, ChangePlan, CreateAccount, FindAccount, LiftLimit
 from proto.errors import EmailTaken
 from proto.ids import AccountId
+from proto.plans import PlanName
 from proto.wallet import TopUp
 
 
@@ -24,6 +25,12 @@ async def find_or_create(bus: Bus, email: str, password: str, tokens: int) -> Ac
         # a start that was broken off may have opened it and given nothing
         await _give_first_tokens(bus, account.id, tokens)
         return account
+
+
+async def set_up(bus: Bus, account: AccountId, *, plan: PlanName, per_minute: int) -> None:
+    """Give an account a plan and a rate limit; 0 for none."""
+    await bus.request(ChangePlan(account=account, plan=plan))
+    await bus.request(LiftLimit(account=account, per_minute=per_minute))
 
 
 async def _give_first_tokens(bus: Bus, account: AccountId, tokens: int) -> None:

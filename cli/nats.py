@@ -11,20 +11,63 @@ from pathlib import Path
 from cli.errors import ProgramMissing
 from cli.home import Home
 from cli.processes import Program
+from proto.accounts import (
+    AddIssuer,
+    ChangePlan,
+    CheckServiceKey,
+    CreateAccount,
+    FindAccount,
+    GetIssuers,
+    IssueServiceKey,
+    LiftLimit,
+    RemoveIssuer,
+    RotateSigningKey,
+    SetOutbound,
+)
+from proto.events import STREAM
+from proto.wallet import Grant, Reconcile
 
 OPERATOR = "operator"
 """May say everything: for whoever runs the stack."""
 
-MAY_ASK: Mapping[str, tuple[str, ...]] = {
+_STREAM_OF_EVENTS = (f"$JS.API.STREAM.INFO.{STREAM}", f"$JS.API.STREAM.CREATE.{STREAM}")
+
+MAY_SAY: Mapping[str, tuple[str, ...]] = {
     "accounts": (),
-    "wallet": (),
-    "facecrop": (),
-    "gateway": ("accounts", "wallet", "facecrop"),
+    "wallet": ("events.wallet.>", *_STREAM_OF_EVENTS),
+    "webhooks": (
+        *_STREAM_OF_EVENTS,
+        f"$JS.API.CONSUMER.INFO.{STREAM}.webhooks",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.webhooks",
+        f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.webhooks",
+        f"$JS.ACK.{STREAM}.webhooks.>",
+    ),
+    "facecrop": (CheckServiceKey.subject,),
+    "gateway": ("accounts.>", "wallet.>", "facecrop.>", "webhooks.>"),
 }
-"""Whom each service asks, besides answering what it is asked itself.
+"""What each service says, besides answering what it is asked itself.
 
 The one that reads strangers' pictures must not be able to top up a wallet.
 """
+
+OPERATORS_ONLY: tuple[str, ...] = tuple(
+    message.subject
+    for message in (
+        CreateAccount,
+        FindAccount,
+        ChangePlan,
+        LiftLimit,
+        RotateSigningKey,
+        AddIssuer,
+        GetIssuers,
+        RemoveIssuer,
+        IssueServiceKey,
+        SetOutbound,
+        Grant,
+        Reconcile,
+    )
+)
+"""What no service may ask: the gateway, which faces the world, is no operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +104,9 @@ class Nats:
             {
                 "user": service,
                 "password": self._password(service),
-                "permissions": _permissions(service, asked),
+                "permissions": _permissions(service, said),
             }
-            for service, asked in MAY_ASK.items()
+            for service, said in MAY_SAY.items()
         ]
         return {
             "server_name": "darkroom",
@@ -88,9 +131,9 @@ class Nats:
         return kind == b"INFO" and bool(json.loads(facts).get("jetstream"))
 
 
-def _permissions(service: str, asked: tuple[str, ...]) -> dict[str, object]:
+def _permissions(service: str, said: tuple[str, ...]) -> dict[str, object]:
     return {
-        "publish": [f"{other}.>" for other in asked],
+        "publish": {"allow": list(said), "deny": list(OPERATORS_ONLY)},
         "subscribe": [f"{service}.>", "$SRV.>", "_INBOX.>"],
         "allow_responses": {"max": 1, "expires": "10m"},
     }

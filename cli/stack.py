@@ -73,6 +73,7 @@ class Stack:
             default={
                 "STORAGE_URL": self._home.storage.resolve().as_uri(),
                 "FILES_SECRETS": self._home.secret("files"),
+                "SECRET_KEY": self._home.secret("sealing"),
                 "PUBLIC_URL": url,
                 "MODEL_REPOSITORY": str(triton.REPOSITORY),
             },
@@ -105,6 +106,8 @@ class Stack:
         bus = await Bus.connect(links.nats_url, "darkroom up")
         try:
             account = await accounts.find_or_create(bus, DEMO_EMAIL, password, DEMO_TOKENS)
+            # the first thing that people do with it should not be to run into a limit
+            await accounts.set_up(bus, account.id, plan="premium", per_minute=0)
         except Refusal as refusal:
             raise Refused(f"The demo account could not be opened: {refusal}.") from refusal
         finally:

@@ -7,6 +7,7 @@ operator's side to it (/healthz, /readyz, /metrics) and the draining at SIGTERM.
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -30,6 +31,7 @@ CHECKS: web.AppKey[dict[str, Check]] = web.AppKey("CHECKS", dict)
 """What must answer before the service is ready, by name."""
 
 _CHECK_TIMEOUT_SECONDS = 2.0
+_BAD_SETTING = 2
 
 
 def operator_app() -> web.Application:
@@ -77,7 +79,8 @@ def run(service: str, kind: type[Settings], build: Callable[[Settings], web.Appl
         loaded = settings.load(kind, os.environ)
         common = settings.load(Listen, os.environ)
     except settings.BadSetting as error:
-        raise SystemExit(f"{service}: {error}") from error
+        sys.stderr.write(f"{service}: {error}\n")
+        raise SystemExit(_BAD_SETTING) from error
     uvloop.run(_serve(service, build(loaded), common))
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from proto.ids import AccountId, ApiKeyId, IdempotencyKey, JobId, TokenCount
 from proto.message import Message, Request
@@ -245,7 +245,7 @@ class Reconciliation(Message):
     entries: int
     sum_of_all_places: int
     """Over every account and the house: zero, or the books are broken."""
-    house: dict[str, int]
+    house: dict[str, int] = field(default_factory=dict)
     """What the house accounts stand at: revenue above zero, what was given out below."""
     discrepancies: list[Discrepancy]
 
