@@ -153,8 +153,12 @@ class Batches:
                 return
             # one that trips a fault must not take the others with it
             log.exception("batch failed, trying one by one", size=len(batch))
-            for wish in batch:
-                await self._send(connection, [wish])
+            for index, wish in enumerate(batch):
+                try:
+                    await self._send(connection, [wish])
+                except AWAY as gone:
+                    _fail(batch[index + 1 :], gone)
+                    raise
 
 
 async def apply(connection: Connection, batch: Sequence[Wish]) -> None:

@@ -55,7 +55,7 @@ WHERE id = $1
 """A balance that is filled up may be told of again when it falls."""
 
 TOP_UP_BY_KEY = """
-SELECT tokens FROM wallet.top_ups WHERE account_id = $1 AND key = $2
+SELECT tokens, reference FROM wallet.top_ups WHERE account_id = $1 AND key = $2
 """
 
 TOP_UP_BY_REFERENCE = """
@@ -118,6 +118,10 @@ SELECT wallet.expire_grants($1)
 """
 
 
+_LARGEST = 2**63 - 1
+"""What the database can count to; messages may carry more."""
+
+
 class Ledger:
     """Moves tokens. Holds and their ends go through `batches`, the rare rest through `pool`."""
 
@@ -136,7 +140,7 @@ class Ledger:
             lease_seconds=request.expires_in,
             correlation_id=correlation_id.get(),
             api_key=request.api_key,
-            cap=request.credit_cap,
+            cap=None if request.credit_cap is None else min(request.credit_cap, _LARGEST),
         )
         outcome = await self._batches.apply(hold)
         match outcome.code:
@@ -168,7 +172,7 @@ class Ledger:
 
     async def attach(self, request: Attach) -> Reservation:
         """Let a hold wait for its job. Raises ReservationEnded, NotFound."""
-        key = (request.account, request.number)
+        key = (request.account, _known(request.number))
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(LOCK, request.account)
             row = await connection.fetchrow(ATTACH, *key, request.job)
@@ -255,7 +259,9 @@ class Ledger:
     async def _end(
         self, account: AccountId, number: int, way: ReservationState, consumed: int
     ) -> Reservation:
-        outcome = await self._batches.apply(End(account, number, way, consumed))
+        outcome = await self._batches.apply(
+            End(account, _known(number), way, min(consumed, _LARGEST))
+        )
         match outcome.code:
             case "done" | "same":
                 return _reservation(outcome)
@@ -278,10 +284,12 @@ async def _open(connection: Connection, account: AccountId) -> None:
 
 async def _added_before(connection: Connection, request: TopUp) -> bool:
     """Whether this key or this payment has added its tokens. Raises IdempotencyConflict."""
-    tokens = await connection.fetchval(TOP_UP_BY_KEY, request.account, request.key)
-    if tokens is not None:
-        if tokens != request.tokens:
-            raise IdempotencyConflict(f"this key has added {tokens} tokens before")
+    earlier = await connection.fetchrow(TOP_UP_BY_KEY, request.account, request.key)
+    if earlier is not None:
+        if earlier["tokens"] != request.tokens:
+            raise IdempotencyConflict(f"this key has added {earlier['tokens']} tokens before")
+        if request.reference and earlier["reference"] not in (None, request.reference):
+            raise IdempotencyConflict("this key has added the tokens of another payment before")
         return True
     if not request.reference:
         return False
@@ -302,6 +310,13 @@ def _same_grant(earlier: asyncpg.Record, tokens: int, expires_at: datetime) -> b
 
 def _paid_to_another() -> IdempotencyConflict:
     return IdempotencyConflict("this payment has added tokens to another account")
+
+
+def _known(number: int) -> int:
+    """Return a number that the database can be asked for. Raises NotFound."""
+    if abs(number) > _LARGEST:
+        raise _missing(number)
+    return number
 
 
 def _missing(number: int) -> NotFound:

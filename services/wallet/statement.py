@@ -34,7 +34,8 @@ SELECT * FROM (
      ORDER BY number DESC LIMIT $7)
     UNION ALL
     (SELECT number, 'grant', CASE WHEN expires_at > now() THEN 'added' ELSE 'expired' END, reason,
-            0, 0, 0, 0, tokens, expired, expires_at, created_at, correlation_id, NULL
+            0, 0, 0, 0, tokens, CASE WHEN expires_at > now() THEN 0 ELSE expired + remaining END,
+            expires_at, created_at, correlation_id, NULL
      FROM wallet.grants
      WHERE account_id = $1 AND number < $2 AND created_at >= $3 AND created_at < $4
        AND coalesce($5, 'grant') = 'grant' AND $6::uuid IS NULL
@@ -120,7 +121,7 @@ async def statement(pool: Pool, request: GetStatement) -> Statement:
     rows = await pool.fetch(
         LINES,
         request.account,
-        _NO_BOUND if request.before is None else request.before,
+        _NO_BOUND if request.before is None else max(0, min(request.before, _NO_BOUND)),
         request.since or _LONG_AGO,
         request.until or _NEVER,
         request.kind,

@@ -53,13 +53,15 @@ def grant(account: AccountId, tokens: int, key: str = "", *, days: float = 30) -
     return Grant(account=account, tokens=tokens, key=key or str(uuid4()), expires_at=lapses)
 
 
-async def account_with(ledger: Ledger, paid: int = 0, granted: int = 0) -> AccountId:
-    """A new account; without tokens, it has no wallet."""
-    account = AccountId(uuid4())
+async def account_with(
+    ledger: Ledger, paid: int = 0, granted: tuple[int, ...] = (), account: AccountId | None = None
+) -> AccountId:
+    """A new account; without tokens, it has no wallet. Its first grant lapses first."""
+    account = account or AccountId(uuid4())
     if paid:
         await ledger.top_up(top_up(account, paid))
-    if granted:
-        await ledger.grant(grant(account, granted))
+    for day, tokens in enumerate(granted, 1):
+        await ledger.grant(grant(account, tokens, days=day))
     return account
 
 
