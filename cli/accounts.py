@@ -7,10 +7,21 @@ from proto.ids import AccountId
 from proto.plans import PlanName
 from proto.wallet import TopUp
 
+_SLOW_SECONDS = 15.0
+"""Passwords are hashed slowly."""
 
-async def create(bus: Bus, email: str, password: str, tokens: int) -> Account:
-    """Open an account and give it tokens to begin with. Raises EmailTaken."""
-    account = await bus.request(CreateAccount(email=email, password=password))
+
+async def create(
+    bus: Bus,
+    email: str,
+    password: str,
+    tokens: int,
+    name: str = "",
+    plan: PlanName | None = None,
+) -> Account:
+    """Open an account and give it tokens to begin with. Raises EmailTaken, InvalidRequest."""
+    opening = CreateAccount(email=email, password=password, name=name, plan=plan)
+    account = await bus.request(opening, _SLOW_SECONDS)
     if tokens:
         await _give_first_tokens(bus, account.id, tokens)
     return account

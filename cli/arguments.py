@@ -3,11 +3,18 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
+from uuid import UUID
 
 from cli.home import DEFAULT
+from proto.plans import PlanName
 
 _MOST_TOKENS = 1_000_000_000
+_MOST_PER_MINUTE = 1_000_000
+_MOST_DAYS = 3650
+_MOST_LINES = 1000
+_ACCOUNT = "ACCOUNT|EMAIL"
+_PLANS = get_args(PlanName)
 
 # what add_subparsers returns; argparse has no public name for it
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -21,8 +28,14 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_running(commands)
     _add_operating(commands)
+    _add_trust(commands)
     _add_building(commands)
     return top
+
+
+def _group(commands: _Commands, name: str, what_it_is: str) -> _Commands:
+    added = commands.add_parser(name, help=what_it_is, description=what_it_is)
+    return added.add_subparsers(required=True, metavar="COMMAND")
 
 
 def _add(commands: _Commands, words: str, what_it_does: str) -> argparse.ArgumentParser:
@@ -48,9 +61,7 @@ def _add_running(commands: _Commands) -> None:
 
 
 def _add_operating(commands: _Commands) -> None:
-    account = commands.add_parser("account", help="Open accounts.").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
+    account = _group(commands, "account", "Open accounts; their plans, limits and keys.")
     create = _add(account, "account create", "Open an account on the running stack.")
     create.add_argument("email", type=_email, metavar="EMAIL")
     create.add_argument(
@@ -59,21 +70,80 @@ def _add_operating(commands: _Commands) -> None:
     create.add_argument(
         "--tokens", type=_first_tokens, default=0, help="to begin with (default: 0)"
     )
-    _add_home(create)
-
-    wallet = commands.add_parser("wallet", help="Top up wallets, check the books.").add_subparsers(
-        required=True, metavar="COMMAND"
+    create.add_argument("--name", default="", help="what the account is called")
+    create.add_argument(
+        "--plan", choices=_PLANS, help="DEFAULT_PLAN of the accounts service if left out"
     )
+    _add_home(create)
+    plan = _add(account, "account plan", "Put an account on another plan.")
+    plan.add_argument("account", metavar=_ACCOUNT)
+    plan.add_argument("plan", choices=_PLANS)
+    _add_home(plan)
+    limit = _add(account, "account limit", "Give an account, or one API key, another rate limit.")
+    limit.add_argument("account", metavar=_ACCOUNT)
+    limit.add_argument(
+        "per_minute",
+        type=_per_minute,
+        metavar="REQUESTS|plan|none",
+        help="a minute; `plan` for the plan's again, `none` for no limit",
+    )
+    limit.add_argument("--api-key", type=UUID, metavar="ID", help="as `account keys` lists it")
+    _add_home(limit)
+    keys = _add(account, "account keys", "List the API keys of an account.")
+    keys.add_argument("account", metavar=_ACCOUNT)
+    _add_home(keys)
+
+    wallet = _group(commands, "wallet", "Top up wallets, check the books.")
     topup = _add(wallet, "wallet topup", "Add tokens to an account of the running stack.")
-    topup.add_argument("account", metavar="ACCOUNT|EMAIL")
+    topup.add_argument("account", metavar=_ACCOUNT)
     topup.add_argument("tokens", type=_tokens, metavar="TOKENS")
     topup.add_argument("--reason", default="", help="shown in the statement")
     topup.add_argument("--key", help="the same key never adds twice; made up if left out")
     _add_home(topup)
+    grant = _add(wallet, "wallet grant", "Give an account tokens that lapse, and are spent first.")
+    grant.add_argument("account", metavar=_ACCOUNT)
+    grant.add_argument("tokens", type=_tokens, metavar="TOKENS")
+    grant.add_argument("--days", type=_days, default=30, help="until they lapse (default: 30)")
+    grant.add_argument("--reason", default="", help="shown in the statement")
+    grant.add_argument("--key", help="the same key never gives twice; made up if left out")
+    _add_home(grant)
+    statement = _add(wallet, "wallet statement", "Show the newest transactions of an account.")
+    statement.add_argument("account", metavar=_ACCOUNT)
+    statement.add_argument("--limit", type=_lines, default=20, help="lines (default: 20)")
+    _add_home(statement)
     reconcile = _add(
         wallet, "wallet reconcile", "Compute every balance again; fails when one is wrong."
     )
     _add_home(reconcile)
+
+
+def _add_trust(commands: _Commands) -> None:
+    issuer = _group(commands, "issuer", "Other issuers whose tokens are taken.")
+    add = _add(issuer, "issuer add", "Take the tokens of an issuer, for one account.")
+    add.add_argument("issuer", metavar="ISSUER", help="as in the claim iss")
+    add.add_argument("jwks_url", metavar="JWKS_URL", help="where its public keys are")
+    add.add_argument("audience", metavar="AUDIENCE", help="as in the claim aud")
+    add.add_argument("account", metavar=_ACCOUNT)
+    _add_home(add)
+    _add_home(_add(issuer, "issuer list", "List the issuers whose tokens are taken."))
+    remove = _add(issuer, "issuer remove", "Take no more tokens of an issuer.")
+    remove.add_argument("issuer", metavar="ISSUER")
+    _add_home(remove)
+
+    keys = _group(commands, "keys", "The keys that sign access tokens.")
+    _add_home(_add(keys, "keys rotate", "Sign with a new key; old ones verify until they lapse."))
+
+    service = _group(commands, "service", "Keys between services (X-API-Key).")
+    issue = _add(service, "service issue-key", "Make an internal caller's key; void the last one.")
+    issue.add_argument("name", metavar="NAME", help="of the caller: printcart")
+    _add_home(issue)
+    outbound = _add(
+        service, "service set-outbound", "Store where an engine is, and the key for it."
+    )
+    outbound.add_argument("service", metavar="SERVICE", help="headshot (which is facecrop)")
+    outbound.add_argument("base_url", metavar="BASE_URL")
+    outbound.add_argument("key", metavar="KEY", help="- to read it from standard input")
+    _add_home(outbound)
 
 
 def _add_building(commands: _Commands) -> None:
@@ -107,6 +177,28 @@ def _tokens(text: str) -> int:
 
 def _first_tokens(text: str) -> int:
     return 0 if text == "0" else _tokens(text)
+
+
+def _per_minute(text: str) -> int | None:
+    if text in ("plan", "none"):
+        return None if text == "plan" else 0
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_PER_MINUTE:
+        raise argparse.ArgumentTypeError(
+            f"a rate limit is a number from 1 to {_MOST_PER_MINUTE}, `plan` or `none`"
+        )
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"days are counted from 1 to {_MOST_DAYS}")
+    return int(text)
+
+
+def _lines(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_LINES:
+        raise argparse.ArgumentTypeError(f"lines are counted from 1 to {_MOST_LINES}")
+    return int(text)
 
 
 def _email(text: str) -> str:

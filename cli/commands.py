@@ -3,21 +3,18 @@
 import argparse
 import asyncio
 import os
-import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
-from uuid import uuid4
 
-from cli import accounts, arguments, configuration, demo, running, wallet
-from cli.errors import BooksWrong, CommandFailed, Refused
+from cli import arguments, configuration, demo, operating, running
+from cli.errors import CommandFailed, Refused
 from cli.home import PROJECT, Home
 from cli.stack import Wishes
 from kit import logs
 from kit.bus import Bus
 from proto.errors import Refusal
-from proto.wallet import Reconcile
 
 Command: TypeAlias = Callable[[argparse.Namespace], Coroutine[Any, Any, None]]
 
@@ -48,32 +45,6 @@ async def _demo(_: argparse.Namespace) -> None:
     await demo.run()
 
 
-async def _create_account(options: argparse.Namespace) -> None:
-    password = options.password or secrets.token_urlsafe(12)
-    async with _running_stack(options) as bus:
-        account = await accounts.create(bus, options.email, password, options.tokens)
-    print(f"Opened account {account.id} for {account.email} with {options.tokens} tokens.")
-    if not options.password:
-        print(f"Its password is {password}")
-
-
-async def _top_up(options: argparse.Namespace) -> None:
-    key = options.key or str(uuid4())
-    async with _running_stack(options) as bus:
-        account = await wallet.account_named(bus, options.account)
-        balance = await wallet.topup(bus, account, options.tokens, key, options.reason)
-    print(f"Account {account} has {balance.available} tokens.")
-
-
-async def _reconcile(options: argparse.Namespace) -> None:
-    async with _running_stack(options) as bus:
-        books = await bus.request(Reconcile(), timeout_seconds=600.0)
-    wrong = wallet.differences(books)
-    if wrong:
-        raise BooksWrong("\n".join(wrong))
-    print(f"{books.accounts} accounts, {books.entries} entries: the books add up.")
-
-
 async def _config(_: argparse.Namespace) -> None:
     print(configuration.text())
 
@@ -96,12 +67,33 @@ async def _docs(options: argparse.Namespace) -> None:
         raise CommandFailed(f"Out of date: {names}; run ./just docs.")
 
 
+def _operating(command: operating.Command) -> Command:
+    """Return a command that is carried out on the running stack."""
+
+    async def carry_out(options: argparse.Namespace) -> None:
+        async with _running_stack(options) as bus:
+            print(await command(bus, options))
+
+    return carry_out
+
+
 COMMANDS: Mapping[str, Command] = {
     "up": _up,
     "demo": _demo,
-    "account create": _create_account,
-    "wallet topup": _top_up,
-    "wallet reconcile": _reconcile,
+    "account create": _operating(operating.create_account),
+    "account plan": _operating(operating.change_plan),
+    "account limit": _operating(operating.limit),
+    "account keys": _operating(operating.api_keys),
+    "wallet topup": _operating(operating.top_up),
+    "wallet grant": _operating(operating.grant),
+    "wallet statement": _operating(operating.statement),
+    "wallet reconcile": _operating(operating.reconcile),
+    "issuer add": _operating(operating.add_issuer),
+    "issuer list": _operating(operating.issuers),
+    "issuer remove": _operating(operating.remove_issuer),
+    "keys rotate": _operating(operating.rotate_keys),
+    "service issue-key": _operating(operating.issue_key),
+    "service set-outbound": _operating(operating.set_outbound),
     "config": _config,
     "models": _models,
     "docs": _docs,

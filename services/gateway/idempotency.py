@@ -15,14 +15,14 @@ from aiohttp import web
 
 from kit.bus import Bus
 from proto.accounts import Caller
-from proto.calls import (
+from proto.errors import IdempotencyConflict, Refusal
+from proto.wallet import (
     MOST_ANSWER_BYTES,
     AbandonCall,
     AnswerCall,
     BeginCall,
     CallAnswer,
 )
-from proto.errors import IdempotencyConflict, Refusal
 from services.gateway.identity import CALLER
 from services.gateway.problems import Problem
 from services.gateway.resources import BUS, SETTINGS

@@ -6,8 +6,8 @@ from uuid import uuid4
 import asyncpg
 
 from kit.database import Pool
-from proto.calls import REMEMBERED_SECONDS, AbandonCall, AnswerCall, BeginCall, Call, CallAnswer
 from proto.errors import IdempotencyConflict
+from proto.wallet import REMEMBERED_SECONDS, AbandonCall, AnswerCall, BeginCall, Call, CallAnswer
 
 # One statement: with two that arrive together, the second waits for the row of the first.
 BEGIN = """

@@ -2,10 +2,14 @@
 
 from kit.database import Pool
 from kit.endpoints import answers
-from proto.calls import AbandonCall, AnswerCall, BeginCall, Call, Ended
 from proto.wallet import (
+    AbandonCall,
+    AnswerCall,
     Attach,
     Balance,
+    BeginCall,
+    Call,
+    Ended,
     GetBalance,
     GetStatement,
     GetThreshold,

@@ -12,7 +12,7 @@ import pytest
 
 from tests.running import RunningStack, run, temporary_home
 
-PARTS = ("postgres", "nats", "triton", "accounts", "wallet", "facecrop", "gateway")
+PARTS = ("postgres", "nats", "triton", "accounts", "wallet", "webhooks", "facecrop", "gateway")
 RECOVERY_SECONDS = 60.0
 
 
@@ -163,6 +163,6 @@ def test_a_failed_start_says_which_part_and_what_its_log_says() -> None:
     with temporary_home() as home:
         failed = run("up", "--port=0", home=home, ACCESS_TOKEN_SECONDS="soon")
     assert failed.returncode == 1
-    assert "accounts ended by itself with exit code 1; its log ends:" in failed.stderr
+    assert "accounts ended by itself with exit code 2; its log ends:" in failed.stderr
     assert "a setting of services.accounts" in failed.stderr
     assert str(home.logs / "accounts.log") in failed.stderr

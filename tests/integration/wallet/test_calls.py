@@ -8,9 +8,9 @@ import pytest
 
 from kit import database
 from kit.database import Pool
-from proto.calls import AbandonCall, AnswerCall, BeginCall, Call, CallAnswer
 from proto.errors import IdempotencyConflict
 from proto.ids import AccountId
+from proto.wallet import AbandonCall, AnswerCall, BeginCall, Call, CallAnswer
 from services.wallet import calls
 from services.wallet.app import SCHEMA
 

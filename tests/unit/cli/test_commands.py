@@ -9,7 +9,19 @@ from cli.home import PROJECT
 
 def complete_words() -> list[list[str]]:
     """A command line of every command, with what it must be given."""
-    needed = {"account create": ["a@b.example"], "wallet topup": ["a@b.example", "5"]}
+    needed = {
+        "account create": ["a@b.example"],
+        "account plan": ["a@b.example", "pro"],
+        "account limit": ["a@b.example", "none"],
+        "account keys": ["a@b.example"],
+        "wallet topup": ["a@b.example", "5"],
+        "wallet grant": ["a@b.example", "5"],
+        "wallet statement": ["a@b.example"],
+        "issuer add": ["https://b.example", "https://b.example/jwks", "darkroom", "a@b.example"],
+        "issuer remove": ["https://b.example"],
+        "service issue-key": ["printcart"],
+        "service set-outbound": ["headshot", "nats://headshot", "key"],
+    }
     return [[*words.split(), *needed.get(words, [])] for words in commands.COMMANDS]
 
 
@@ -39,6 +51,12 @@ def test_every_command_explains_itself(
         ("account create a@b.example --tokens -1", "counted from 1"),
         ("wallet topup a@b.example 0", "counted from 1"),
         ("wallet topup a@b.example 1000000001", "counted from 1"),
+        ("wallet grant a@b.example 5 --days 0", "counted from 1"),
+        ("wallet statement a@b.example --limit 1001", "counted from 1"),
+        ("account plan a@b.example gold", "invalid choice"),
+        ("account limit a@b.example 0", "from 1 to 1000000"),
+        ("account limit a@b.example many", "`plan` or `none`"),
+        ("account limit a@b.example 5 --api-key x", "invalid UUID"),
     ],
 )
 def test_what_makes_no_sense_is_said_before_anything_is_done(
