@@ -20,7 +20,7 @@ SELECT low_balance FROM wallet.accounts WHERE id = $1
 """
 
 PUT = """
-INSERT INTO wallet.accounts (id, low_balance, low_told) VALUES ($1, $2, $2 IS NOT NULL)
+INSERT INTO wallet.accounts (id, low_balance, low_told) VALUES ($1, $2, $2::bigint IS NOT NULL)
 ON CONFLICT (id) DO UPDATE SET
     low_balance = $2,
     -- a balance that is low already has nothing left to fall from
