@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from uuid import uuid4
 
-import msgspec
-import nats
 import pytest
-from nats.aio.msg import Msg
 
 from kit.bus import Bus
 from kit.database import Pool
+from kit.events import Happened, Reader
 from proto.errors import Unavailable
 from proto.events import LowBalance
 from proto.ids import AccountId
@@ -125,18 +125,14 @@ async def bus(nats_url: str) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-async def heard(nats_url: str) -> AsyncIterator["asyncio.Queue[LowBalance]"]:
-    """What the stream of events keeps from now on."""
-    queue: asyncio.Queue[LowBalance] = asyncio.Queue()
-
-    async def take(message: Msg) -> None:
-        queue.put_nowait(msgspec.msgpack.decode(message.data, type=LowBalance))
-
-    listener = await nats.connect(nats_url)
-    await listener.subscribe(LowBalance.subject(), cb=take)
-    await listener.flush()
+async def heard(bus: Bus) -> AsyncIterator["asyncio.Queue[Happened]"]:
+    """What the stream of events keeps."""
+    queue: asyncio.Queue[Happened] = asyncio.Queue()
+    reading = asyncio.create_task(Reader(bus, f"test-{uuid4().hex}").run(queue.put))
     yield queue
-    await listener.close()
+    reading.cancel()
+    with suppress(asyncio.CancelledError):
+        await reading
 
 
 async def test_a_fall_is_published_once(
@@ -144,7 +140,7 @@ async def test_a_fall_is_published_once(
     pool: Pool,
     account: AccountId,
     bus: Bus,
-    heard: "asyncio.Queue[LowBalance]",
+    heard: "asyncio.Queue[Happened]",
 ) -> None:
     await thresholds.publish(pool, bus)  # what other tests left
     await thresholds.put(pool, account, 50)
@@ -154,15 +150,17 @@ async def test_a_fall_is_published_once(
         event = await heard.get()
         while event.account != account:
             event = await heard.get()
-    assert (event.balance, event.threshold) == (40, 50)
+    assert event.type == LowBalance.type
+    assert (event.fields["balance"], event.fields["threshold"]) == (40, 50)
     assert await told(pool, account) == []
 
 
 async def test_a_fall_that_cannot_be_published_is_kept(
-    ledger: Ledger, pool: Pool, account: AccountId, bus: Bus
+    ledger: Ledger, pool: Pool, account: AccountId, nats_url: str
 ) -> None:
     await thresholds.put(pool, account, 50)
     await ledger.reserve(reserve(account, 60))
+    bus = await Bus.connect(nats_url, "gone")
     await bus.close()
     with pytest.raises(Unavailable):
         await thresholds.publish(pool, bus)
