@@ -34,7 +34,7 @@ QUOTE_HEADER = "Quote-Id"
 REPLAYED_HEADER = "Idempotent-Replayed"
 
 _LONGEST_KEY = 255
-_MARGIN_SECONDS = 30.0
+_MARGIN_SECONDS = 10.0
 _BUSY_RETRY_SECONDS = 2
 
 Work = Callable[[str], Awaitable[web.Response]]
