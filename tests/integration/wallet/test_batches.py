@@ -211,7 +211,7 @@ async def test_the_number_of_another_account_in_the_same_batch_is_left_alone(
 ) -> None:
     mine, theirs = [await account_with(ledger, paid=10) for _ in range(2)]
     made = await ledger.reserve(reserve(theirs, 4))
-    wishes = [End(mine, made.number, "refunded", 0), hold(theirs, 6), hold(mine, 10)]
+    wishes: list[Wish] = [End(mine, made.number, "refunded", 0), hold(theirs, 6), hold(mine, 10)]
     outcomes = await together(pool, wishes)
     assert [outcome.code for outcome in outcomes] == ["missing", "done", "done"]
     assert (await ledger.balance(theirs)).held == 10
@@ -220,7 +220,7 @@ async def test_the_number_of_another_account_in_the_same_batch_is_left_alone(
 async def test_what_a_batch_ends_it_can_hold_again(ledger: Ledger, pool: Pool) -> None:
     account = await account_with(ledger, paid=10)
     made = await ledger.reserve(reserve(account, 10))
-    wishes = [hold(account, 10), End(account, made.number, "refunded", 0)]
+    wishes: list[Wish] = [hold(account, 10), End(account, made.number, "refunded", 0)]
     assert [outcome.code for outcome in await together(pool, wishes)] == ["done", "done"]
 
 

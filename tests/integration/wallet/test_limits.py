@@ -89,12 +89,10 @@ async def test_what_makes_no_sense_is_refused_and_moves_nothing(
 
 @pytest.mark.parametrize("tokens", [0, -1, MOST + 1, 2**64 - 1])
 async def test_no_such_amount_can_be_added(bus: Bus, account: AccountId, tokens: int) -> None:
-    for request in (
-        TopUp(account=account, tokens=tokens, key="k"),
-        SetThreshold(account=account, tokens=tokens),
-    ):
-        with pytest.raises(InvalidRequest):
-            await bus.request(request)
+    with pytest.raises(InvalidRequest):
+        await bus.request(TopUp(account=account, tokens=tokens, key="k"))
+    with pytest.raises(InvalidRequest):
+        await bus.request(SetThreshold(account=account, tokens=tokens))
 
 
 @pytest.mark.parametrize("consumed", [-1, -(2**63)])

@@ -140,11 +140,13 @@ async def test_settling_lapsing_and_refunding_at_once_end_a_hold_one_way(
     for hold in holds[::2]:
         await lapse(pool, hold)
 
-    async def end(hold: Reservation) -> list[object]:
-        return await asyncio.gather(
-            first.settle(settle(hold, account, 1)),
-            second.refund(Refund(account=account, number=hold.number)),
-            return_exceptions=True,
+    async def end(hold: Reservation) -> list[Reservation | BaseException]:
+        return list(
+            await asyncio.gather(
+                first.settle(settle(hold, account, 1)),
+                second.refund(Refund(account=account, number=hold.number)),
+                return_exceptions=True,
+            )
         )
 
     outcomes, *_ = await asyncio.gather(
