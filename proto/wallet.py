@@ -282,6 +282,8 @@ class Call(Message):
     """Where a call stands."""
 
     state: Literal["begun", "under_way", "answered"]
+    id: UUID | None = None
+    """Of a call that has begun: the same for all its attempts, so that it is paid for once."""
     attempt: UUID | None = None
     """Of a call that has begun: names this attempt when it ends."""
     answer: CallAnswer | None = None
@@ -317,7 +319,7 @@ class AnswerCall(Request[Ended], subject="wallet.answer-call"):
 
 
 class AbandonCall(Request[Ended], subject="wallet.abandon-call"):
-    """Forget a call that came to nothing: it may be sent again, as if for the first time."""
+    """Give up an attempt that came to nothing: the same call may be sent again at once."""
 
     account: AccountId
     key: IdempotencyKey

@@ -5,11 +5,10 @@ lives; if the wallet stays away, or this process dies, the hold lapses and nothi
 """
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -35,8 +34,8 @@ class Order:
     unit_price: int
     work_seconds: float
     """How long the work may take."""
-    key: str = ""
-    """The client's idempotency key, if it sent one: under the same key it is paid for once."""
+    call: UUID | None = None
+    """The call with an idempotency key that it is for: a call is paid for once."""
 
 
 class Charge:
@@ -48,7 +47,7 @@ class Charge:
 
     @property
     def paid_before(self) -> bool:
-        """Whether an earlier request under the same key paid, and its answer was lost."""
+        """Whether an earlier attempt of the same call paid, and its answer was lost."""
         return self.hold.state == "settled"
 
     @property
@@ -97,14 +96,14 @@ class Billing:
         await asyncio.gather(*self._unsettled)
 
     async def _hold(self, caller: Caller, order: Order, lease: float) -> Reservation:
-        """Return a hold that is open, or one that was settled under the client's key."""
-        attempts = _keys(order.key) if order.key else iter([f"call:{uuid4()}"])
-        for key in attempts:
+        """Return a hold that is open, or one that was settled for the same call."""
+        call = order.call or uuid4()
+        for attempt in range(_MOST_ATTEMPTS):
             hold = await self._bus.request(
                 Reserve(
                     account=caller.account,
                     tokens=order.units * order.unit_price,
-                    key=key,
+                    key=f"call:{call}:{attempt}",
                     operation=order.operation,
                     units=order.units,
                     expires_in=lease,
@@ -141,9 +140,3 @@ class Billing:
                 return
             else:
                 return
-
-
-def _keys(client_key: str) -> Iterator[str]:
-    """Yield the wallet's keys for the attempts under a client's key."""
-    digest = hashlib.sha256(client_key.encode()).hexdigest()
-    return (f"http:{digest}:{attempt}" for attempt in range(_MOST_ATTEMPTS))

@@ -1,8 +1,8 @@
 """Charging requests that may be sent again: same key and same request, same answer, one charge.
 
 The rules are Stripe's: an answer is kept for a day once work was done for it; a request that was
-refused before any work, or failed on our side with everything given back, leaves nothing behind
-and may be sent again under its key.
+refused before any work, or failed on our side with everything given back, may be sent again under
+its key at once.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ _LONGEST_KEY = 255
 _MARGIN_SECONDS = 10.0
 _BUSY_RETRY_SECONDS = 2
 
-Work = Callable[[str], Awaitable[web.Response]]
-"""Does the work; takes the key under which it is paid for, "" for none."""
+Work = Callable[[UUID | None], Awaitable[web.Response]]
+"""Does the work; takes the call that it is paid for under, None for one without a key."""
 
 
 async def once(request: web.Request, sent: bytes, seconds: float, work: Work) -> web.Response:
@@ -50,7 +50,7 @@ async def once(request: web.Request, sent: bytes, seconds: float, work: Work) ->
     """
     key = _key(request)
     if not key:
-        return await work("")
+        return await work(None)
     caller: Caller = request[CALLER]
     begin = BeginCall(
         account=caller.account,
@@ -65,21 +65,21 @@ async def once(request: web.Request, sent: bytes, seconds: float, work: Work) ->
         raise Problem(422, "IDEMPOTENCY_KEY_REUSED", error.message) from error
     if call.answer is not None:
         return _replayed(call.answer)
-    if call.attempt is None:
+    if call.id is None or call.attempt is None:
         raise Problem(
             409,
             "IDEMPOTENCY_KEY_IN_USE",
             "the first request with this key is still being worked on",
         )
-    return await _carry_out(request, begin, call.attempt, work)
+    return await _carry_out(request, begin, call.id, call.attempt, work)
 
 
 async def _carry_out(
-    request: web.Request, begin: BeginCall, attempt: UUID, work: Work
+    request: web.Request, begin: BeginCall, call: UUID, attempt: UUID, work: Work
 ) -> web.Response:
     bus = request.app[BUS]
     try:
-        response = await work(begin.key)
+        response = await work(call)
     except BaseException:
         abandon = AbandonCall(account=begin.account, key=begin.key, attempt=attempt)
         await _tell(bus, abandon)

@@ -14,13 +14,17 @@ BEGIN = """
 INSERT INTO wallet.calls AS known (account_id, key, fingerprint, attempt, lease_ends, forget_at)
 VALUES ($1, $2, $3, $4, clock_timestamp() + $5, clock_timestamp() + $6)
 ON CONFLICT (account_id, key) DO UPDATE SET
+    -- what takes over from a dead attempt is the same call, and pays with the same hold
+    id = CASE WHEN known.forget_at <= clock_timestamp() THEN excluded.id ELSE known.id END,
+    forget_at = CASE WHEN known.forget_at <= clock_timestamp() THEN excluded.forget_at
+                     ELSE known.forget_at END,
     fingerprint = excluded.fingerprint, attempt = excluded.attempt,
-    lease_ends = excluded.lease_ends, forget_at = excluded.forget_at,
+    lease_ends = excluded.lease_ends,
     status = NULL, content_type = NULL, body = NULL
 WHERE known.forget_at <= clock_timestamp()
    OR known.status IS NULL AND known.lease_ends <= clock_timestamp()
       AND known.fingerprint = excluded.fingerprint
-RETURNING attempt
+RETURNING id, attempt
 """
 
 EARLIER = """
@@ -34,7 +38,7 @@ RETURNING true
 """
 
 ABANDON = """
-DELETE FROM wallet.calls
+UPDATE wallet.calls SET lease_ends = clock_timestamp()
 WHERE account_id = $1 AND key = $2 AND attempt = $3 AND status IS NULL
 RETURNING true
 """
@@ -55,13 +59,13 @@ async def begin(pool: Pool, request: BeginCall) -> Call:
     lease = timedelta(seconds=request.lease_seconds)
     remembered = max(timedelta(seconds=REMEMBERED_SECONDS), lease)
     while True:
-        begun = await pool.fetchval(
+        begun = await pool.fetchrow(
             BEGIN, request.account, request.key, request.fingerprint, attempt, lease, remembered
         )
         if begun is not None:
-            return Call(state="begun", attempt=begun)
+            return Call(state="begun", id=begun["id"], attempt=begun["attempt"])
         earlier = await pool.fetchrow(EARLIER, request.account, request.key)
-        if earlier is not None:  # else it was abandoned between the two statements
+        if earlier is not None:  # else it was forgotten between the two statements
             return _earlier(request, earlier)
 
 
@@ -82,7 +86,7 @@ async def answer(pool: Pool, request: AnswerCall) -> bool:
 
 
 async def abandon(pool: Pool, request: AbandonCall) -> bool:
-    """Forget the call; False when another attempt has taken over."""
+    """Let another attempt take over at once; False when one has."""
     return bool(await pool.fetchval(ABANDON, request.account, request.key, request.attempt))
 
 

@@ -110,5 +110,5 @@ class Endpoints:
 
     @answers
     async def abandon_call(self, request: AbandonCall) -> Ended:
-        """Forget a call that came to nothing."""
+        """Give up an attempt that came to nothing."""
         return Ended(counted=await calls.abandon(self._pool, request))

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from tests.contract.conftest import Answer, Client, Newcomer
@@ -72,6 +73,20 @@ async def test_json_requests_are_charged_once_as_well(client: Client) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
     lines = (await client.send("GET", "/v1/wallet/transactions")).body["transactions"]
     assert [line["state"] for line in lines] == ["refunded", "added"]
+
+
+async def test_a_key_that_is_used_again_after_its_day_is_charged_again(
+    stack: RunningStack, client: Client, astronaut: bytes
+) -> None:
+    await keyed(client, "daily", ("a.png", astronaut))
+    connection = await asyncpg.connect(stack.links.database_url)
+    await connection.execute(
+        "UPDATE wallet.calls SET forget_at = now() WHERE account_id = $1", client.account
+    )
+    await connection.close()
+    again = await keyed(client, "daily", ("other.png", astronaut))
+    assert (again.status, again.body["tokens_deducted"]) == (200, 2)
+    assert await client.balance() == 96
 
 
 async def test_accounts_do_not_share_keys(newcomer: Newcomer, astronaut: bytes) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from typing import Annotated
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 from aiohttp import web
@@ -143,7 +143,7 @@ async def _once(
     app, operation = request.app, operation_of(enhance)
     seconds = seconds_for(app[SETTINGS], len(photos))
 
-    async def work(key: str) -> web.Response:
+    async def work(call: UUID | None) -> web.Response:
         quote = request.headers.get(QUOTE_HEADER, "")
         price = app[PRICES][operation].tokens
         order = Order(
@@ -151,7 +151,7 @@ async def _once(
             units=len(photos),
             unit_price=app[QUOTES].price(caller.account, quote, operation, len(photos), price),
             work_seconds=seconds,
-            key=key,
+            call=call,
         )
         return await _answer(request, await crop(app, caller, photos, icp_type, order), icp_type)
 

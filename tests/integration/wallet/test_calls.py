@@ -75,13 +75,17 @@ async def test_accounts_do_not_share_their_keys(pool: Pool, account: AccountId) 
     assert other.state == "begun"
 
 
-async def test_an_abandoned_call_may_begin_again_with_anything(
+async def test_an_abandoned_call_may_be_sent_again_at_once_and_is_the_same(
     pool: Pool, account: AccountId
 ) -> None:
     first = await calls.begin(pool, begin(account))
     assert first.attempt is not None
     assert await calls.abandon(pool, AbandonCall(account=account, key="k", attempt=first.attempt))
-    assert (await calls.begin(pool, begin(account, b"b"))).state == "begun"
+    with pytest.raises(IdempotencyConflict):
+        await calls.begin(pool, begin(account, b"b"))
+    second = await calls.begin(pool, begin(account))
+    assert (second.state, second.id) == ("begun", first.id)
+    assert second.attempt != first.attempt
 
 
 async def test_a_dead_attempt_is_followed_by_one_other_and_can_no_longer_end_the_call(
@@ -98,6 +102,7 @@ async def test_a_dead_attempt_is_followed_by_one_other_and_can_no_longer_end_the
     abandon = AbandonCall(account=account, key="k", attempt=dead.attempt)
     assert not await calls.abandon(pool, abandon)
     (second,) = (call for call in found if call.state == "begun")
+    assert second.id == dead.id
     assert await calls.answer(pool, answered(account, second))
 
 
@@ -118,7 +123,10 @@ async def test_after_a_day_a_key_is_forgotten(pool: Pool, account: AccountId) ->
         "UPDATE wallet.calls SET forget_at = now() - interval '1 second' WHERE account_id = $1",
         account,
     )
-    assert (await calls.begin(pool, begin(account, b"b"))).state == "begun"
+    another = await calls.begin(pool, begin(account, b"b"))
+    assert another.state == "begun"
+    # and paid for by itself
+    assert another.id != first.id
     await pool.execute(
         "UPDATE wallet.calls SET forget_at = now() - interval '1 second' WHERE account_id = $1",
         account,
