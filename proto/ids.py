@@ -1,5 +1,6 @@
 """Names for the plain values that identify things."""
 
+from datetime import datetime
 from typing import Annotated, NewType
 from uuid import UUID
 
@@ -25,3 +26,6 @@ IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^
 
 TokenCount = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 """An amount to move, at least one token; the ceiling keeps every sum inside 64 bits."""
+
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A point in time, with its zone: without one it could mean several."""

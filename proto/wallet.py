@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Meta, field
 
-from proto.ids import AccountId, ApiKeyId, IdempotencyKey, JobId, TokenCount
+from proto.ids import AccountId, ApiKeyId, IdempotencyKey, JobId, Moment, TokenCount
 from proto.message import Message, Request
 
 ReservationState = Literal["held", "settled", "refunded", "expired"]
@@ -122,7 +122,7 @@ class Grant(Request[Balance], subject="wallet.grant"):
     tokens: TokenCount
     key: IdempotencyKey
     """A second Grant with the same key gives nothing."""
-    expires_at: datetime
+    expires_at: Moment
     reason: Reason = ""
 
 
@@ -200,9 +200,9 @@ class GetStatement(Request[Statement], subject="wallet.statement"):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 50
     before: int | None = None
     """Only transactions with a smaller number."""
-    since: datetime | None = None
+    since: Moment | None = None
     """Only transactions of this moment and later."""
-    until: datetime | None = None
+    until: Moment | None = None
     """Only transactions before this moment."""
     kind: StatementKind | None = None
     api_key: ApiKeyId | None = None
@@ -230,8 +230,8 @@ class GetUsage(Request[Usage], subject="wallet.usage"):
     """Ask what an account used, by key and operation; counts what was begun in the span."""
 
     account: AccountId
-    since: datetime
-    until: datetime
+    since: Moment
+    until: Moment
 
 
 class Discrepancy(Message):

@@ -124,7 +124,8 @@ class Batches:
             try:
                 async with self._pool.acquire() as connection:
                     while self._waiting:
-                        await self._send(connection, self._take())
+                        if batch := self._take():
+                            await self._send(connection, batch)
             except Exception as error:  # noqa: BLE001 - handed to those who wait
                 waiting, self._waiting = self._waiting, deque()
                 _fail(waiting, error)
@@ -136,6 +137,8 @@ class Batches:
         later: list[Wish] = []
         while self._waiting and len(taken) < self._at_most:
             wish = self._waiting.popleft()
+            if isinstance(wish, Hold) and wish.answer.done():
+                continue  # whoever asked has gone, and nobody would end it
             if taken.setdefault(wish.once, wish) is not wish:
                 later.append(wish)
         self._waiting.extendleft(reversed(later))

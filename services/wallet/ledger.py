@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 
 import asyncpg
+import structlog
 
 from kit.context import correlation_id
 from kit.database import Connection, Pool
@@ -29,6 +30,8 @@ from proto.wallet import (
     transaction_id,
 )
 from services.wallet.batches import Batches, End, Hold, Outcome
+
+log = structlog.get_logger(__name__)
 
 OPEN = """
 INSERT INTO wallet.accounts (id) VALUES ($1) ON CONFLICT DO NOTHING
@@ -198,8 +201,12 @@ class Ledger:
         """
         holds = await self._pool.fetch(LAPSED_HOLDS, at_most)
         ends = (End(row["account_id"], row["number"], "expired", 0) for row in holds)
-        outcomes = await asyncio.gather(*map(self._batches.apply, ends))
-        released = sum(outcome.code == "done" for outcome in outcomes)
+        # one that cannot be released must not keep the others
+        outcomes = await asyncio.gather(*map(self._batches.apply, ends), return_exceptions=True)
+        for row, outcome in zip(holds, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                log.error("hold not released", number=row["number"], exc_info=outcome)
+        released = sum(isinstance(o, Outcome) and o.code == "done" for o in outcomes)
         accounts = await self._pool.fetch(LAPSED_GRANTS, at_most)
         for row in accounts:
             async with self._pool.acquire() as connection, connection.transaction():

@@ -121,7 +121,7 @@ async def eventually_opened(caller: Caller) -> None:
     await eventually(opened)
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], pause: float = 0.1) -> None:
     """Ask again until it holds; services that are being started again may not answer at first."""
     deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
     while True:
@@ -132,7 +132,7 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
             if time.monotonic() > deadline:
                 raise
         assert time.monotonic() < deadline, "it did not come to pass"
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(pause)
 
 
 async def started_again(stack: RunningStack, name: str, was: int) -> None:

@@ -52,7 +52,8 @@ async def test_a_process_killed_in_the_middle_costs_nothing_but_time(
     impatient: RunningStack, caller: Caller, astronaut_jpeg: bytes, name: str
 ) -> None:
     crop = asyncio.create_task(caller.crop(astronaut_jpeg, 12))
-    await eventually(lambda: _is_held(caller))
+    # a dozen portraits take but a moment
+    await eventually(lambda: _is_held(caller), pause=0.005)
     pid = impatient.card.pids[name]
     os.kill(pid, signal.SIGKILL)
     status, _ = await crop
