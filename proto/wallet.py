@@ -172,7 +172,7 @@ class StatementLine(Message):
     expired: int = 0
     """Tokens of a grant that lapsed unspent."""
     expires_at: datetime | None = None
-    """When a grant lapses, or a hold."""
+    """When a grant lapses, or a hold that has not ended."""
     created_at: datetime
     correlation_id: str = ""
     """The X-Request-Id of the call that caused it."""

@@ -90,7 +90,8 @@ class Issuers:
         try:
             await self._fetcher.check(request.jwks_url)
         except UrlNotAllowed as error:
-            raise InvalidRequest(f"the key set cannot be fetched: {error}") from error
+            sentence = str(error).rstrip(".")
+            raise InvalidRequest(f"the key set cannot be fetched: {sentence}") from error
         except FetchError as error:
             log.warning("key set out of reach", issuer=request.issuer, error=str(error))
         await self._pool.execute(

@@ -19,7 +19,8 @@ LINES = """
 SELECT * FROM (
     (SELECT number, 'charge' AS kind, state, operation, units, reserved, consumed,
             CASE WHEN state = 'held' THEN 0 ELSE reserved - consumed END AS refunded,
-            0::bigint AS added, 0::bigint AS expired, expires_at, created_at, correlation_id,
+            0::bigint AS added, 0::bigint AS expired,
+            CASE WHEN state = 'held' THEN expires_at END AS expires_at, created_at, correlation_id,
             api_key
      FROM wallet.reservations
      WHERE account_id = $1 AND number < $2 AND created_at >= $3 AND created_at < $4

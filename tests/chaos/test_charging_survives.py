@@ -70,3 +70,26 @@ async def test_an_answer_that_was_lost_after_it_was_paid_is_made_again_for_nothi
     assert status == 200
     assert "Idempotent-Replayed" not in headers
     await caller.owns(98)
+
+
+async def test_while_postgresql_is_gone_requests_are_503_and_nothing_is_charged(
+    impatient: RunningStack, caller: Caller, astronaut_jpeg: bytes
+) -> None:
+    server = psutil.Process(impatient.card.pids["postgres"])
+    family = [server, *server.children(recursive=True)]
+    for process in family:
+        process.suspend()
+    try:
+        status, headers = await caller.crop(astronaut_jpeg, key="while it was gone")
+    finally:
+        for process in family:
+            process.resume()
+    assert status == 503
+    assert int(headers["Retry-After"]) > 0
+    await caller.owns(100)
+
+    async def answered() -> bool:
+        return (await caller.crop(astronaut_jpeg, key="while it was gone"))[0] == 200
+
+    await eventually(answered)
+    await caller.owns(98)

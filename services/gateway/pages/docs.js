@@ -125,7 +125,8 @@ function show(api, method, path, operation) {
 async function load() {
   const api = await (await fetch("/openapi.json")).json();
   document.getElementById("version").textContent = api.info.version;
-  document.getElementById("description").textContent = api.info.description;
+  const paragraphs = api.info.description.split("\n\n").map((text) => element("p", {}, text));
+  document.getElementById("description").replaceChildren(...paragraphs);
   const byTag = new Map();
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, operation] of Object.entries(methods)) {

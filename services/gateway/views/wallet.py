@@ -61,7 +61,7 @@ class TransactionBody(msgspec.Struct, frozen=True, kw_only=True):
     tokens_expired: int
     """Of a grant, what lapsed unspent."""
     expires_at: datetime | None
-    """When a grant lapses, or a hold."""
+    """When a grant lapses, or a hold that has not ended."""
     api_key_id: UUID | None
     """The key that a charge was made with; null for people."""
     created_at: datetime
