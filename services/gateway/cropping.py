@@ -89,7 +89,9 @@ async def crop(
         try:
             with context.within(order.work_seconds):
                 results = await _ask(app[BUS], requests, order.work_seconds, at_once, key)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error.__cause__, NotAuthenticated):
+                app[OUTBOUND].forget("facecrop")
             await app[STORAGE].delete_folder(outputs)
             raise
         succeeded = sum(isinstance(result, Portrait) for result in results)

@@ -14,7 +14,7 @@ _FRESH_SECONDS = 30.0
 
 
 class Outbound:
-    """Keys by engine, asked for at most every half minute."""
+    """Keys by engine, asked for again every half minute, or when one was not taken."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -35,3 +35,7 @@ class Outbound:
                 key = ""
             self._known[service] = now, key
         return key
+
+    def forget(self, service: str) -> None:
+        """Ask again the next time: the engine did not take the key."""
+        self._known.pop(service, None)
