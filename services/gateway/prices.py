@@ -12,7 +12,7 @@ OWN_BOOK = Path(__file__).parent / "prices.toml"
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """What one unit of an operation costs."""
 
-    tokens: Annotated[int, Meta(ge=0, le=1_000_000)]
+    tokens: Annotated[int, Meta(ge=1, le=1_000_000)]
     unit: str
     """What is counted: image, subject, file."""
     description: str = ""

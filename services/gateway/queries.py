@@ -39,10 +39,11 @@ def moment(request: web.Request, name: str) -> datetime | None:
     try:
         # a + that was not encoded has become a space
         found = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError as error:
+        # at the ends of the calendar some moments have no name in UTC
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         sentence = f"{name} must be a day or a moment in ISO 8601, like 2026-11-21T08:00:00Z"
         raise Problem(422, "INVALID_REQUEST", sentence) from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def month(request: web.Request, name: str) -> tuple[datetime, datetime]:

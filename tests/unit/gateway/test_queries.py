@@ -49,7 +49,17 @@ def test_moments(text: str, expected: datetime) -> None:
     assert moment(request(since=text), "since") == expected
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-13-01",
+        "1",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
+)
 def test_what_is_no_moment(text: str) -> None:
     with pytest.raises(Problem):
         moment(request(since=text), "since")
