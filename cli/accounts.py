@@ -1,7 +1,7 @@
 """What an operator asks of the accounts service."""
 
 from kit.bus import Bus
-from proto.accounts import Account, ChangePlan, CreateAccount, FindAccount, LiftLimit
+from proto.accounts import Account, CreateAccount, FindAccount, LiftLimit
 from proto.errors import EmailTaken
 from proto.ids import AccountId
 from proto.plans import PlanName
@@ -27,21 +27,19 @@ async def create(
     return account
 
 
-async def find_or_create(bus: Bus, email: str, password: str, tokens: int) -> Account:
-    """Return the account of this address, opened on the first call; tokens are given once."""
+async def open_demo(bus: Bus, email: str, password: str, tokens: int) -> Account:
+    """Return the account for trying things out, opened on the first call with tokens given once.
+
+    It may do everything and has no rate limit, unless the operator has changed that since.
+    """
     try:
-        return await create(bus, email, password, tokens)
+        account = await create(bus, email, password, 0, plan="business")
+        await bus.request(LiftLimit(account=account.id, per_minute=0))
     except EmailTaken:
         account = await bus.request(FindAccount(email=email))
-        # a start that was broken off may have opened it and given nothing
-        await _give_first_tokens(bus, account.id, tokens)
-        return account
-
-
-async def set_up(bus: Bus, account: AccountId, *, plan: PlanName, per_minute: int) -> None:
-    """Give an account a plan and a rate limit; 0 for none."""
-    await bus.request(ChangePlan(account=account, plan=plan))
-    await bus.request(LiftLimit(account=account, per_minute=per_minute))
+    # a start that was broken off may have opened it and given nothing
+    await _give_first_tokens(bus, account.id, tokens)
+    return account
 
 
 async def _give_first_tokens(bus: Bus, account: AccountId, tokens: int) -> None:

@@ -105,9 +105,7 @@ class Stack:
         password = self._home.secret("demo account")[:16]
         bus = await Bus.connect(links.nats_url, "darkroom up")
         try:
-            account = await accounts.find_or_create(bus, DEMO_EMAIL, password, DEMO_TOKENS)
-            # the first thing that people do with it should not be to run into a limit
-            await accounts.set_up(bus, account.id, plan="premium", per_minute=0)
+            account = await accounts.open_demo(bus, DEMO_EMAIL, password, DEMO_TOKENS)
         except Refusal as refusal:
             raise Refused(f"The demo account could not be opened: {refusal}.") from refusal
         finally:
