@@ -39,7 +39,13 @@ async def connect(url: str, *, at_most: int = 8) -> AsyncIterator[Pool]:
     a session (SET, LISTEN, an advisory lock) must do so on a connection of its own.
     """
     pool = await asyncpg.create_pool(
-        url, min_size=1, max_size=at_most, command_timeout=30, reset=_leave_as_it_is
+        url,
+        min_size=1,
+        max_size=at_most,
+        command_timeout=30,
+        reset=_leave_as_it_is,
+        # one that stops in the middle must not keep its rows from the others for ever
+        server_settings={"idle_in_transaction_session_timeout": "30s"},
     )
     try:
         yield pool
