@@ -35,7 +35,6 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 
 _LONGEST_KEY = 255
 _MARGIN_SECONDS = 10.0
-_BUSY_RETRY_SECONDS = 2
 
 Work = Callable[[UUID | None], Awaitable[web.Response]]
 """Does the work; takes the call that it is paid for under, None for one without a key."""

@@ -257,9 +257,8 @@ def address(request: web.Request) -> str:
     if not proxies:
         return request.remote or ""
     # each proxy adds whom it heard from at the end; what stands further left, anybody may write
-    hops = [
-        hop.strip() for hop in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
-    ]
+    told = ",".join(request.headers.getall("X-Forwarded-For", []))
+    hops = [hop.strip() for hop in told.split(",") if hop.strip()]
     return hops[-proxies][:100] if len(hops) >= proxies else request.remote or ""
 
 
