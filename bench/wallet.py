@@ -30,6 +30,7 @@ from services.wallet.statement import reconcile
 CALLERS = (1, 32, 256)
 ACCOUNTS = 1000
 SECONDS = 3.0
+WARM_UP_SECONDS = 10.0
 TOKENS = 1_000_000_000
 _PGBENCH_CLIENTS = (8, 32)
 
@@ -49,6 +50,7 @@ async def _measure(servers: Servers) -> dict[str, float]:
     async with database.connect(servers.postgres.url(), at_most=32) as pool:
         print(f"synchronous_commit is {await pool.fetchval('SHOW synchronous_commit')}")
         crowds = await _open_accounts(pool)
+        await _warm_up(servers, pool)
         print("\nledger, in batches over one connection")
         batched = await _in_batches(servers, pool, crowds)
         print("\nledger, the same function with one row a transaction")
@@ -84,6 +86,16 @@ async def _open_accounts(pool: Pool) -> dict[str, list[AccountId]]:
     for account in (account for crowd in crowds.values() for account in crowd):
         await ledger.top_up(TopUp(account=account, tokens=TOKENS, key="bench"))
     return crowds
+
+
+async def _warm_up(servers: Servers, pool: Pool) -> None:
+    """Write until the server has all its log segments, which it makes once and then reuses."""
+    _run_pgbench(servers, "--initialize", "--scale=20", "--quiet")
+    async with database.connect(servers.postgres.url(), at_most=1) as writer:
+        ledger = Ledger(pool, Batches(writer))
+        account = AccountId(uuid4())
+        await ledger.top_up(TopUp(account=account, tokens=TOKENS, key="warm-up"))
+        await measure_for(lambda: ledger.reserve(_reserve(account)), CALLERS[-1], WARM_UP_SECONDS)
 
 
 async def _in_batches(servers: Servers, pool: Pool, crowds: dict[str, list[AccountId]]) -> Measured:
@@ -144,19 +156,8 @@ def _reserve(account: AccountId) -> Reserve:
 
 def _pgbench(servers: Servers, clients: int) -> float:
     """Return transactions a second of PostgreSQL's own benchmark on the same server."""
-    server = servers.postgres
-    program = str(server.binaries / "pgbench")
-    where = ("--host=127.0.0.1", f"--port={server.port}", "--username=darkroom")
-    environment = {**reach.ENVIRONMENT, "PGPASSWORD": server.password}
-
-    def run(*arguments: str) -> str:
-        command = (program, *where, *arguments, "darkroom")
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True
-        ).stdout
-
-    run("--initialize", "--scale=20", "--quiet")
-    text = run(
+    text = _run_pgbench(
+        servers,
         "--builtin=simple-update",
         "--no-vacuum",
         f"--client={clients}",
@@ -168,6 +169,18 @@ def _pgbench(servers: Servers, clients: int) -> float:
         raise SystemExit(f"pgbench said nothing of its rate: {text}")
     print(f"{clients:3d} clients {float(found[1]):8.0f}/s", flush=True)
     return float(found[1])
+
+
+def _run_pgbench(servers: Servers, *arguments: str) -> str:
+    server = servers.postgres
+    where = ("--host=127.0.0.1", f"--port={server.port}", "--username=darkroom")
+    return subprocess.run(
+        (str(server.binaries / "pgbench"), *where, *arguments, "darkroom"),
+        env={**reach.ENVIRONMENT, "PGPASSWORD": server.password},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 @asynccontextmanager
