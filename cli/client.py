@@ -129,7 +129,7 @@ class Client:
             method,
             self._url + path,
             headers=self._headers,
-            **sent,  # type: ignore[arg-type]
+            **sent,  # type: ignore[arg-type] # json= or data=, as our own calls give them
         ) as response:
             body = await response.read()
         try:

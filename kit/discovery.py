@@ -74,7 +74,7 @@ async def announce(
     for verb, answer in (("PING", ping), ("INFO", info), ("STATS", stats)):
 
         async def respond(message: Msg, answer: object = answer) -> None:
-            await message.respond(json.dumps(answer().to_dict()).encode())  # type: ignore[operator]
+            await message.respond(json.dumps(answer().to_dict()).encode())  # type: ignore[operator] # one of the three above
 
         subjects = [
             f"$SRV.{verb}",

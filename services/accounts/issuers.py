@@ -124,7 +124,7 @@ class Issuers:
             self._read_at = now
         return self._known.get(issuer)
 
-    async def key(self, issuer: Issuer, kid: str | None, algorithm: str) -> Any:  # noqa: ANN401
+    async def key(self, issuer: Issuer, kid: str | None, algorithm: str) -> Any:  # noqa: ANN401 - as _usable
         """Return the issuer's public key for a token. Raises ValueError, Unavailable."""
         known = self._sets.get(issuer.issuer)
         if known is None or known.url != issuer.jwks_url:

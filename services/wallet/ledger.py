@@ -332,7 +332,7 @@ def _missing(number: int) -> NotFound:
 
 def _ended(number: int, state: ReservationState | str) -> ReservationEnded:
     # a hold whose lease has passed is over, though the sweep has not come by yet
-    over: ReservationState = "expired" if state == "held" else state  # type: ignore[assignment]
+    over: ReservationState = "expired" if state == "held" else state  # type: ignore[assignment] # one of the four
     return ReservationEnded(f"{transaction_id(number)} is {over} already", state=over)
 
 

@@ -10,14 +10,17 @@ from msgspec import Meta
 from proto.accounts import (
     Caller,
     ChangePassword,
+    Email,
     GetAccount,
     GetPlans,
     Login,
     Logout,
+    Password,
     Refresh,
     Register,
     Role,
     Session,
+    TypedEmail,
 )
 from proto.errors import NotAllowed
 from proto.ids import AccountId, UserId
@@ -31,13 +34,8 @@ from services.gateway.views.shapes import ASKING, ERROR_ANSWERS, ErrorBody
 operations = Operations("Account")
 
 _BEARER = "Bearer"
-_SLOW_SECONDS = 15.0
+SLOW_SECONDS = 15.0
 """Passwords are hashed slowly, and many at once wait for each other."""
-
-Email = Annotated[
-    str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")
-]
-Password = Annotated[str, Meta(max_length=200)]
 
 
 class RegisterBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +50,7 @@ class RegisterBody(msgspec.Struct, frozen=True, kw_only=True):
 class LoginBody(msgspec.Struct, frozen=True, kw_only=True):
     """Who you are."""
 
-    email: Annotated[str, Meta(max_length=254, pattern=r"^[^\x00]*$")]
+    email: TypedEmail
     password: Password
     account_id: UUID | None = None
     """As a member of which account, if of several; the first if left out."""
@@ -138,7 +136,7 @@ async def register(request: web.Request) -> web.Response:
     asked = Register(
         email=body.email, password=body.password, name=body.name, address=address(request)
     )
-    return tokens(await request.app[BUS].request(asked, _SLOW_SECONDS), 201)
+    return tokens(await request.app[BUS].request(asked, SLOW_SECONDS), 201)
 
 
 @operations.add(
@@ -151,7 +149,7 @@ async def login(request: web.Request) -> web.Response:
     asked = Login(
         email=body.email, password=body.password, account=account, address=address(request)
     )
-    return tokens(await request.app[BUS].request(asked, _SLOW_SECONDS))
+    return tokens(await request.app[BUS].request(asked, SLOW_SECONDS))
 
 
 @operations.add(
@@ -190,7 +188,7 @@ async def password(request: web.Request) -> web.Response:
         new_password=body.new_password,
         address=address(request),
     )
-    return tokens(await request.app[BUS].request(asked, _SLOW_SECONDS))
+    return tokens(await request.app[BUS].request(asked, SLOW_SECONDS))
 
 
 @operations.add("GET", "/v1/account", {200: AccountBody, **ASKING})

@@ -11,9 +11,11 @@ from msgspec import Meta
 from proto.accounts import (
     AcceptInvitation,
     ChangeRole,
+    Email,
     GetMembers,
     Invite,
     Members,
+    Password,
     RemoveMember,
     Role,
 )
@@ -23,12 +25,11 @@ from services.gateway.operations import Operations, Parameter, read_json
 from services.gateway.problems import json_response
 from services.gateway.queries import identifier
 from services.gateway.resources import BUS
-from services.gateway.views.account import Email, Password, TokenBody, address, tokens
+from services.gateway.views.account import SLOW_SECONDS, TokenBody, address, tokens
 from services.gateway.views.shapes import ASKING, ERROR_ANSWERS, ErrorBody
 
 operations = Operations("Members")
 
-_SLOW_SECONDS = 15.0
 _USER = Parameter("user_id", "path", "The member's id")
 
 
@@ -117,7 +118,7 @@ async def accept(request: web.Request) -> web.Response:
     """Join an account and log in to it."""
     body = await read_json(request, AcceptBody)
     asked = AcceptInvitation(token=body.token, password=body.password, address=address(request))
-    return tokens(await request.app[BUS].request(asked, _SLOW_SECONDS))
+    return tokens(await request.app[BUS].request(asked, SLOW_SECONDS))
 
 
 @operations.add(
