@@ -8,6 +8,7 @@ of 43.
 """
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -84,6 +85,29 @@ async def detect(models: Models, pixels: Pixels, thorough: bool = False) -> list
     return sorted(faces, key=lambda face: -face.box.area)
 
 
+async def look_again(models: Models, pixels: Pixels, box: Box, roll: float = 0.0) -> Face | None:
+    """Look once more at a place where a face is expected: one tile, one request to the model.
+
+    Args:
+        models: Where to run the detector.
+        pixels: uint8 [height, width, 3] RGB at any size; colours need not be exact.
+        box: Where the face should be, in pixels; off by up to a third of its size does no harm.
+        roll: Degrees by which the head should be tilted clockwise.
+
+    Returns:
+        The face as it is seen this time, or None if there is none to be seen.
+
+    Raises:
+        ModelError: See `Models.infer`.
+    """
+    tile = await asyncio.to_thread(_tile_about, pixels, box, roll)
+    if tile is None:
+        return None
+    answer = await models.infer(ModelName.FACE_DETECTOR, _batch([tile]))
+    finds = read_closely([tile], answer)
+    return Face(finds[0].box, finds[0].landmarks, finds[0].score) if finds else None
+
+
 def _top_score(finds: Sequence[Find]) -> float:
     return max((find.score for find in finds), default=0.0)
 
@@ -129,10 +153,28 @@ def _second_looks(picture: Halves, tiles: Sequence[Tile], answer: Tensor) -> lis
     """A square about each possible face, turned so that its eyes are level."""
     looks = []
     for find in read_tiles(tiles, answer)[:_MOST_SECOND_LOOKS]:
-        side = max(find.box.width, find.box.height) * _SECOND_LOOK
-        place = Affine.similarity(side, find.landmarks.roll, Point(0.5, 0.5), find.box.centre)
+        place = _close_by(find.box, find.landmarks.roll)
         looks.append(Tile(picture.cut(place), place, whole=True))
     return looks
+
+
+def _close_by(box: Box, roll: float) -> Affine:
+    """Where the square of the second look at a face lies in the picture."""
+    side = max(box.width, box.height) * _SECOND_LOOK
+    return Affine.similarity(side, roll, Point(0.5, 0.5), box.centre)
+
+
+def _tile_about(pixels: Pixels, box: Box, roll: float) -> Tile | None:
+    """Cut the square of a second look out of the part of the picture where it lies."""
+    place = _close_by(box, roll)
+    corners = place.apply(np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]))
+    left, top = (max(0, math.floor(side)) for side in corners.min(axis=0))
+    right, bottom = (max(0, math.ceil(side)) for side in corners.max(axis=0))
+    near = Halves(pixels[top:bottom, left:right])
+    if near.width == 0 or near.height == 0:
+        return None
+    move = Affine.scale_and_move(1.0, 1.0, -left, -top)
+    return Tile(near.cut(move.after(place)), place, whole=True)
 
 
 def _batch(tiles: Sequence[Tile]) -> Pixels:

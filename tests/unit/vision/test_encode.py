@@ -2,11 +2,13 @@ import io
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 
 from tests.unit.vision.files import photo, scene
 from vision.decode import decode
-from vision.encode import encode_jpeg, encode_png
+from vision.encode import encode_jpeg, encode_png, encode_webp
 from vision.icc import srgb
 
 
@@ -25,6 +27,20 @@ def test_resolution_and_profile_are_embedded_and_nothing_else(encode: object, dp
         "jfif_version",
         "jfif_unit",
         "jfif_density",
+    }
+
+
+@pytest.mark.parametrize("dpi", [72, 300, 600])
+def test_webp_embeds_the_profile_and_says_the_resolution_in_exif_and_nothing_else(dpi: int) -> None:
+    image = Image.open(io.BytesIO(encode_webp(photo(), dpi=dpi)))
+
+    assert image.format == "WEBP"
+    assert image.info["icc_profile"] == srgb()
+    inch = 2
+    assert dict(image.getexif()) == {
+        Base.XResolution: dpi,
+        Base.YResolution: dpi,
+        Base.ResolutionUnit: inch,
     }
 
 
@@ -54,7 +70,45 @@ def test_png_loses_nothing() -> None:
     assert np.array_equal(decode(encode_png(photo())).pixels, photo())
 
 
-@pytest.mark.parametrize("encode", [encode_jpeg, encode_png])
+def layer() -> NDArray[np.uint8]:
+    """A photo that fades from transparent to opaque."""
+    alpha = np.linspace(0, 255, 160).astype(np.uint8)
+    return np.dstack((photo(), np.broadcast_to(alpha, (120, 160))))
+
+
+def test_png_loses_nothing_of_a_transparent_picture() -> None:
+    image = Image.open(io.BytesIO(encode_png(layer(), dpi=240)))
+
+    assert image.mode == "RGBA"
+    assert np.array_equal(np.asarray(image), layer())
+    assert image.info["icc_profile"] == srgb()
+    assert image.info["dpi"] == pytest.approx((240, 240), abs=0.05)
+
+
+def test_webp_keeps_alpha_exactly_and_colour_nearly() -> None:
+    image = Image.open(io.BytesIO(encode_webp(layer())))
+
+    assert image.mode == "RGBA"
+    assert image.info["icc_profile"] == srgb()
+    shown, seen = np.asarray(image).astype(int), layer()[..., 3] > 128
+    assert np.array_equal(shown[..., 3], layer()[..., 3])
+    assert np.abs(shown[seen, :3] - layer()[seen, :3]).mean() < 6
+
+
+def test_webp_is_as_good_as_asked_for() -> None:
+    poor, good = (encode_webp(photo(), quality=quality) for quality in (20, 95))
+
+    assert len(poor) < len(good) / 2
+    errors = [np.abs(decode(file).pixels.astype(int) - photo()).mean() for file in (poor, good)]
+    assert errors[1] < errors[0]
+
+
+def test_a_picture_too_long_for_webp_is_an_error() -> None:
+    with pytest.raises(ValueError, match="16383"):
+        encode_webp(np.zeros((2, 16384, 3), np.uint8))
+
+
+@pytest.mark.parametrize("encode", [encode_jpeg, encode_png, encode_webp])
 def test_a_part_of_a_picture_can_be_encoded_as_it_lies(encode: object) -> None:
     part = photo()[10:90, 20:100]
 
@@ -64,4 +118,5 @@ def test_a_part_of_a_picture_can_be_encoded_as_it_lies(encode: object) -> None:
 
 
 def test_equal_pictures_are_equal_files() -> None:
-    assert encode_jpeg(photo()) == encode_jpeg(photo().copy())
+    for encode in (encode_jpeg, encode_png, encode_webp):
+        assert encode(photo()) == encode(photo().copy())
