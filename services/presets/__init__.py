@@ -1,0 +1,1 @@
+"""How portraits are framed and what comes out: the four ICPs, and presets that accounts make."""

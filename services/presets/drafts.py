@@ -1,0 +1,95 @@
+"""From what an account asks for to a preset: what is left out is chosen, what cannot be is refused.
+
+The messages hold each value to its own bounds; here the values are held to each other.
+"""
+
+from collections.abc import Iterator
+
+from proto.errors import InvalidRequest
+from proto.presets import MOST_SIZES, Aspect, Format, Preset, PresetDraft, Size
+
+_FULL = (2400, 3000)
+"""An 8 x 10 inch print at 300 dpi."""
+_MEDIUM = (1000, 1000)
+_LEAST_SIDE = 64
+
+_TAKEN_SIZES = frozenset({"full", "medium", "md", "original", "orig"})
+"""What the outputs that every preset has are called, in answers and in the names of files."""
+
+_WITH_ALPHA: frozenset[Format] = frozenset({"png", "webp"})
+
+_ROUNDING = 1e-9
+"""Of sums of fractions: 0.7 + 0.3 may come out a little over 1."""
+
+
+def complete(draft: PresetDraft) -> Preset:
+    """Return the preset that a draft describes. Raises InvalidRequest."""
+    preset = Preset(
+        name=draft.name,
+        aspect=draft.aspect,
+        head=draft.head,
+        eye_line=draft.eye_line,
+        full=draft.full or _largest(draft.aspect, _FULL),
+        medium=draft.medium or _largest(draft.aspect, _MEDIUM),
+        sizes=draft.sizes,
+        background=draft.background,
+        format=draft.format or ("png" if draft.background == "transparent" else "jpeg"),
+        dpi=draft.dpi,
+        own=True,
+    )
+    check(preset)
+    return preset
+
+
+def check(preset: Preset) -> None:
+    """Raise InvalidRequest unless the values of a preset fit together."""
+    crown, chin = preset.eye_line - preset.head / 2, preset.eye_line + preset.head / 2
+    if crown < -_ROUNDING or chin > 1 + _ROUNDING:
+        raise InvalidRequest(
+            "the head must lie inside the frame: eyes are half-way down a head, so half its "
+            "height must fit above the eye line and below it"
+        )
+    if preset.background == "transparent" and preset.format not in _WITH_ALPHA:
+        raise InvalidRequest("a transparent background takes the format png or webp")
+    if taken := sorted(_TAKEN_SIZES & preset.sizes.keys()):
+        raise InvalidRequest(f"a further size cannot be called {taken[0]}")
+    if len(preset.sizes) > MOST_SIZES:
+        raise InvalidRequest(f"a preset has at most {MOST_SIZES} sizes besides full and medium")
+    for name, size in _outputs(preset):
+        if not _has_aspect(size, preset.aspect):
+            (width, height), (wide, high) = size, preset.aspect
+            raise InvalidRequest(
+                f"the size {name}, {width} x {height}, does not have the aspect {wide}:{high}"
+            )
+
+
+def _outputs(preset: Preset) -> Iterator[tuple[str, Size]]:
+    yield "full", preset.full
+    yield "medium", preset.medium
+    yield from preset.sizes.items()
+
+
+def _has_aspect(size: Size, aspect: Aspect) -> bool:
+    """Whether the width is within one pixel of what the height asks for."""
+    (width, height), (wide, high) = size, aspect
+    return abs(width * high - height * wide) <= high
+
+
+def _largest(aspect: Aspect, within: Size) -> Size:
+    """Return the largest size of an aspect within a frame, upright or lying as the aspect is.
+
+    Raises InvalidRequest when a side of it would be too short.
+    """
+    (less, more), (short_most, long_most) = sorted(aspect), within
+    long = min(long_most, round(short_most * more / less))
+    short = round(long * less / more)
+    lying = aspect[0] > aspect[1]
+    if lying and not _has_aspect((long, short), aspect):
+        # in a wide frame half a pixel of height is more than one of width
+        short = long * less // more
+        long = round(short * more / less)
+    if short < _LEAST_SIDE:
+        raise InvalidRequest(
+            f"a frame of {aspect[0]}:{aspect[1]} is so narrow that full and medium must be given"
+        )
+    return (long, short) if lying else (short, long)
