@@ -1,7 +1,8 @@
 """Face crop: the whole stack over HTTP against the bare chain in one process, same photographs.
 
-The bare chain is decode, detect, frame, cut, encode with onnxruntime in the same process and one
-picture thread a core: what the libraries can do on this machine when nothing stands between.
+The bare chain is decode, detect, frame, cut, encode and the look at the finished portrait, with
+onnxruntime in the same process and one picture thread a core: what the libraries can do on this
+machine when nothing stands between.
 """
 
 import asyncio
@@ -20,14 +21,25 @@ from bench.load import Rate, measure
 from bench.memory import watched
 from bench.photographs import photographs
 from bench.stack import running
-from services.facecrop import portrait
-from services.facecrop.framing import frame, main_face
-from services.facecrop.presets import presets
+from proto.presets import Preset
+from services.facecrop import portrait, receipt
+from services.facecrop.files import encoded
+from services.facecrop.framing import Frame, frame, in_view, main_face
 from vision.connect import connect
 from vision.decode import decode
-from vision.faces import detect
+from vision.faces import Face, detect, look_again
+from vision.picture import Picture, Pixels
 
 REPOSITORY = Path("triton_models/repository")
+SCHOOL = Preset(
+    name="school",
+    aspect=(4, 5),
+    head=0.54,
+    eye_line=0.40,
+    full=(2400, 3000),
+    medium=(800, 1000),
+)
+"""As the gateway asks for it."""
 CALLERS = (1, 4, 16)
 CALLS = {"512": 200, "12MP": 80, "24MP": 40}
 SOAK_CALLS = 1000
@@ -66,24 +78,34 @@ async def main() -> None:
 async def bare_rates(photo: bytes, calls: int) -> list[Rate]:
     """Run the chain in this process at each number of callers."""
     models = connect(None, REPOSITORY)
-    preset = presets()["school"]
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
 
         async def crop() -> object:
             picture = await loop.run_in_executor(threads, decode, photo)
-            face = main_face(await detect(models, picture.pixels))
-            place = frame(face, preset, picture.width, picture.height)
-
-            def draw() -> object:
-                return portrait.files(portrait.cut(picture, place), preset.medium)
-
-            return await loop.run_in_executor(threads, draw)
+            found = await detect(models, picture.pixels)
+            faces = in_view(found, picture.width, picture.height, 50)
+            chosen = main_face([box for _, box in faces], picture.width, picture.height)
+            face = faces[chosen][0]
+            face = await look_again(models, picture.pixels, face.box, face.roll) or face
+            place = frame(face, SCHOOL, picture.width, picture.height)
+            drawn, look, medium = await loop.run_in_executor(threads, _drawn, picture, place, face)
+            stance, *files = await asyncio.gather(
+                receipt.seen(models, face, place, medium),
+                loop.run_in_executor(threads, encoded, drawn, SCHOOL),
+                loop.run_in_executor(threads, encoded, medium, SCHOOL),
+            )
+            return receipt.receipt(stance, place, SCHOOL, look), files
 
         print(f"\nbare chain, photograph of {len(photo) / 1e6:.1f} MB")
         rates = [await _shown(crop, callers, calls) for callers in CALLERS]
     await models.close()
     return rates
+
+
+def _drawn(picture: Picture, place: Frame, face: Face) -> tuple[Pixels, receipt.Looks, Pixels]:
+    drawn = portrait.cut(picture, place)
+    return drawn, receipt.looks(picture, face.box), portrait.resized(drawn, SCHOOL.medium)
 
 
 async def http_rates(

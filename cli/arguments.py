@@ -13,6 +13,7 @@ _MOST_TOKENS = 1_000_000_000
 _MOST_PER_MINUTE = 1_000_000
 _MOST_DAYS = 3650
 _MOST_LINES = 1000
+_MOST_JOBS = 200
 _ACCOUNT = "ACCOUNT|EMAIL"
 _PLANS = get_args(PlanName)
 
@@ -28,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_running(commands)
     _add_operating(commands)
+    _add_jobs(commands)
     _add_trust(commands)
     _add_building(commands)
     return top
@@ -117,6 +119,18 @@ def _add_operating(commands: _Commands) -> None:
     _add_home(reconcile)
 
 
+def _add_jobs(commands: _Commands) -> None:
+    jobs = _group(commands, "jobs", "Batches of work: where they stand, cancelling one.")
+    listing = _add(jobs, "jobs list", "Show the newest jobs of an account.")
+    listing.add_argument("account", metavar=_ACCOUNT)
+    listing.add_argument("--limit", type=_jobs, default=20, help="lines (default: 20)")
+    _add_home(listing)
+    cancel = _add(jobs, "jobs cancel", "Release what has not been begun of a job.")
+    cancel.add_argument("account", metavar=_ACCOUNT)
+    cancel.add_argument("task", type=UUID, metavar="TASK", help="as `jobs list` shows it")
+    _add_home(cancel)
+
+
 def _add_trust(commands: _Commands) -> None:
     issuer = _group(commands, "issuer", "Other issuers whose tokens are taken.")
     add = _add(issuer, "issuer add", "Take the tokens of an issuer, for one account.")
@@ -198,6 +212,12 @@ def _days(text: str) -> int:
 def _lines(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= _MOST_LINES:
         raise argparse.ArgumentTypeError(f"lines are counted from 1 to {_MOST_LINES}")
+    return int(text)
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"jobs are counted from 1 to {_MOST_JOBS}")
     return int(text)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
-from cli import arguments, configuration, demo, operating, running
+from cli import arguments, configuration, demo, jobs, operating, running
 from cli.errors import CommandFailed, Refused
 from cli.home import PROJECT, Home
 from cli.stack import Wishes
@@ -88,6 +88,8 @@ COMMANDS: Mapping[str, Command] = {
     "wallet grant": _operating(operating.grant),
     "wallet statement": _operating(operating.statement),
     "wallet reconcile": _operating(operating.reconcile),
+    "jobs list": _operating(jobs.list_jobs),
+    "jobs cancel": _operating(jobs.cancel),
     "issuer add": _operating(operating.add_issuer),
     "issuer list": _operating(operating.issuers),
     "issuer remove": _operating(operating.remove_issuer),

@@ -25,12 +25,54 @@ from proto.accounts import (
     SetOutbound,
 )
 from proto.events import STREAM
-from proto.wallet import Grant, Reconcile
+from proto.jobs import STREAM as WORK
+from proto.jobs import (
+    AddItems,
+    CancelJob,
+    CreateJob,
+    FinishItem,
+    GetEnded,
+    GetItems,
+    GetJob,
+    GetJobs,
+    RegisterKind,
+    StartJob,
+    TakeItem,
+)
+from proto.wallet import Attach, Grant, Reconcile, Refund, Settle
 
 OPERATOR = "operator"
 """May say everything: for whoever runs the stack."""
 
 _STREAM_OF_EVENTS = (f"$JS.API.STREAM.INFO.{STREAM}", f"$JS.API.STREAM.CREATE.{STREAM}")
+
+
+def _works_on(kind: str) -> tuple[str, ...]:
+    """Return what an engine says to work through the items of jobs of one kind."""
+    return (
+        RegisterKind.subject,
+        TakeItem.subject,
+        FinishItem.subject,
+        f"$JS.API.CONSUMER.INFO.{WORK}.{kind}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{WORK}.{kind}",
+        f"$JS.ACK.{WORK}.{kind}.>",
+    )
+
+
+_KEEPS_JOBS = tuple(
+    message.subject
+    for message in (
+        CreateJob,
+        AddItems,
+        StartJob,
+        GetJob,
+        GetJobs,
+        CancelJob,
+        GetItems,
+        GetEnded,
+    )
+)
+"""What whoever sells work says to the job book; to take and finish items is for engines."""
 
 MAY_SAY: Mapping[str, tuple[str, ...]] = {
     "accounts": (),
@@ -42,13 +84,37 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
         f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.webhooks",
         f"$JS.ACK.{STREAM}.webhooks.>",
     ),
-    "facecrop": (CheckServiceKey.subject,),
-    "gateway": ("accounts.>", "wallet.>", "facecrop.>", "webhooks.>"),
+    "presets": (),
+    "jobs": (
+        Attach.subject,
+        Settle.subject,
+        Refund.subject,
+        "events.job.>",
+        "progress.>",
+        "work.>",
+        *_STREAM_OF_EVENTS,
+        f"$JS.API.STREAM.INFO.{WORK}",
+        f"$JS.API.STREAM.CREATE.{WORK}",
+        f"$JS.API.CONSUMER.INFO.{WORK}.*",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{WORK}.*",
+    ),
+    "facecrop": (CheckServiceKey.subject, *_works_on("face_crop")),
+    "gateway": (
+        "accounts.>",
+        "wallet.>",
+        "presets.>",
+        *_KEEPS_JOBS,
+        "facecrop.>",
+        "webhooks.>",
+    ),
 }
 """What each service says, besides answering what it is asked itself.
 
 The one that reads strangers' pictures must not be able to top up a wallet.
 """
+
+MAY_HEAR: Mapping[str, tuple[str, ...]] = {"gateway": ("progress.>",)}
+"""What a service listens to besides its own subjects."""
 
 OPERATORS_ONLY: tuple[str, ...] = tuple(
     message.subject
@@ -134,7 +200,7 @@ class Nats:
 def _permissions(service: str, said: tuple[str, ...]) -> dict[str, object]:
     return {
         "publish": {"allow": list(said), "deny": list(OPERATORS_ONLY)},
-        "subscribe": [f"{service}.>", "$SRV.>", "_INBOX.>"],
+        "subscribe": [f"{service}.>", "$SRV.>", "_INBOX.>", *MAY_HEAR.get(service, ())],
         "allow_responses": {"max": 1, "expires": "10m"},
     }
 

@@ -190,16 +190,23 @@ class Storage:
         return len(keys)
 
     async def delete_older(self, folder: StorageKey, than: datetime) -> int:
-        """Remove the objects below `folder` last written before `than`. Returns how many.
+        """Remove the objects below `folder` last written before `than`, and what is unfinished.
 
-        In a local folder this also clears what writers killed midway left behind; on an object
-        store a rule of the bucket does (abort incomplete multipart uploads).
+        Returns how many objects there were.
         """
         keys = [key async for key, written in self.list(folder) if written < than]
         await self._delete(keys)
-        if self._root is not None:
-            await asyncio.to_thread(_remove_unfinished, self._root / folder, than)
+        await self.delete_unfinished(folder, than)
         return len(keys)
+
+    async def delete_unfinished(self, folder: StorageKey, than: datetime) -> None:
+        """Clear what writers killed midway left below `folder` before `than`.
+
+        Only a local folder has such; an object store drops them by a rule of the bucket (abort
+        incomplete multipart uploads).
+        """
+        if self._root is not None:
+            await asyncio.to_thread(_remove_unfinished, self._root / _checked(folder), than)
 
     async def list(self, folder: StorageKey) -> AsyncIterator[tuple[StorageKey, datetime]]:
         """Yield key and time of writing of each object below `folder`."""

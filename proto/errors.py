@@ -6,12 +6,14 @@ Refusal
 ├── NotAllowed              the caller is known, but may not do this
 │   └── PlanForbids         the account's plan does not bring it
 ├── RateLimited             too many requests; there is a time to try again
+├── QueueFull               too much of the account's is waiting to be worked on
 ├── NotFound                no such thing, or it belongs to another account
 ├── InsufficientTokens      the wallet cannot cover it
 ├── SpendCapReached         the API key may not spend that much
 ├── IdempotencyConflict     the key was used for something else
 ├── ReservationEnded        the hold was settled, refunded or has expired
 ├── EmailTaken              an account with this address exists
+├── NameTaken               a preset of this name exists
 ├── LastOwner               an account cannot be left without an owner
 ├── Unavailable             nobody answers, or a dependency is down; safe to try again
 │   └── DeadlineExceeded    no answer within the time the caller had
@@ -76,6 +78,13 @@ class RateLimited(Refusal):
 
 
 @dataclass(eq=False)
+class QueueFull(Refusal):
+    """Too much of the account's is waiting to be worked on; send more once some of it is done."""
+
+    code: ClassVar[str] = "QUEUE_FULL"
+
+
+@dataclass(eq=False)
 class NotFound(Refusal):
     """There is no such thing in this account."""
 
@@ -126,6 +135,13 @@ class EmailTaken(Refusal):
     """An account with this e-mail address exists; log in instead."""
 
     code: ClassVar[str] = "EMAIL_TAKEN"
+
+
+@dataclass(eq=False)
+class NameTaken(Refusal):
+    """A preset of this name exists; choose another name, or replace that preset."""
+
+    code: ClassVar[str] = "PRESET_EXISTS"
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,11 @@ from kit.fetching import Fetcher
 from kit.guarding import key_required
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
+from kit.work import Worker
+from proto.facecrop import KIND
+from proto.jobs import RegisterKind
 from services.facecrop.endpoints import Endpoints
+from services.facecrop.items import work
 from services.facecrop.settings import Settings
 from vision.connect import connect
 from vision.limits import Limits
@@ -26,6 +31,9 @@ _UPSCALERS: dict[str, Upscaler] = {
     "upscaler_fast": ModelName.UPSCALER_FAST,
     "upscaler": ModelName.UPSCALER,
 }
+
+_MOST_ATTEMPTS = 3
+"""Of an item of a job whose worker dies or breaks."""
 
 MODELS = Gauge("darkroom_models", "What runs the models: 1 for the one in use", ("served_by",))
 
@@ -61,7 +69,20 @@ def build(settings: Settings) -> web.Application:
                 # two photos for each thread: while models look at one, the next is decoded
                 guard = key_required(app[BUS]) if settings.require_api_key else None
                 listening = await answering(app[BUS], "facecrop", endpoints, 2 * cores, guard)
+                kind = RegisterKind(
+                    kind=KIND, most_seconds=settings.item_seconds, most_attempts=_MOST_ATTEMPTS
+                )
+                slots = settings.batch_slots or 2 * cores
+                worker = Worker(app[BUS], kind, partial(work, endpoints), slots)
+                working = asyncio.create_task(worker.run())
+
+                async def works() -> bool:
+                    return not working.done()
+
+                app[CHECKS]["worker"] = works
                 yield
+                worker.stop()
+                await working
                 await listening.stop()
         await models.close()
 

@@ -37,6 +37,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     threads: Annotated[
         int, Meta(ge=0, description="Pictures decoded or encoded at once; 0 for one a core")
     ] = 0
+    batch_slots: Annotated[
+        int, Meta(ge=0, description="Items of jobs worked on at once; 0 for two a thread")
+    ] = 0
+    item_seconds: Annotated[
+        float, Meta(gt=0, le=86_400, description="After which an item of a job is given up")
+    ] = 300.0
     require_api_key: Annotated[
         bool, Meta(description="Whether callers must show an X-API-Key that was issued to them")
     ] = False

@@ -1,9 +1,6 @@
 """The gateway, put together."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 import structlog
 from aiohttp import web
@@ -11,7 +8,6 @@ from aiohttp import web
 from kit.lifecycle import BUS as KIT_BUS
 from kit.lifecycle import bus_context, operator_app
 from kit.storage import Storage
-from proto.ids import StorageKey
 from services.gateway import middlewares, prices, resources
 from services.gateway.billing import Billing
 from services.gateway.identity import Identity
@@ -19,14 +15,17 @@ from services.gateway.operations import Operation
 from services.gateway.outbound import Outbound
 from services.gateway.quotes import Quotes
 from services.gateway.settings import Settings
+from services.gateway.streaming import Streams
 from services.gateway.views import (
     account,
     apikeys,
     docs,
     facecrop,
     files,
+    jobs,
     members,
     payments,
+    presets,
     quotes,
     wallet,
     webhooks,
@@ -34,13 +33,13 @@ from services.gateway.views import (
 
 log = structlog.get_logger(__name__)
 
-_SWEEP_SECONDS = 600.0
-
 
 def operations() -> list[Operation]:
     """Return everything the gateway offers, in the order of the documentation."""
     modules = (
         facecrop,
+        jobs,
+        presets,
         quotes,
         wallet,
         payments,
@@ -73,11 +72,7 @@ def build(settings: Settings) -> web.Application:
             site = web.TCPSite(runner, settings.host, settings.port)
             await site.start()
             log.info("listening", address=site.name)
-            sweep = asyncio.create_task(_sweep(storage, settings.upload_hours))
             yield
-            sweep.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweep
             await runner.cleanup()
             await public[resources.BILLING].close()
 
@@ -101,6 +96,8 @@ def _public(app: web.Application, settings: Settings, storage: Storage) -> web.A
     public[resources.PRICES] = prices.read(settings.price_book)
     public[resources.QUOTES] = Quotes(settings.files_secrets)
     public[resources.OUTBOUND] = Outbound(bus)
+    public[resources.STREAMS] = Streams(bus, settings.streams_per_account)
+    public.on_shutdown.append(_end_streams)
     public[resources.OPERATIONS] = operations()
     public[resources.BY_HANDLER] = {
         operation.handler: operation for operation in public[resources.OPERATIONS]
@@ -113,15 +110,6 @@ def _public(app: web.Application, settings: Settings, storage: Storage) -> web.A
     return public
 
 
-async def _sweep(storage: Storage, hours: float) -> None:
-    """Remove uploads that outlived their request, which only a crash leaves behind."""
-    while True:
-        try:
-            removed = await storage.delete_older(
-                StorageKey("uploads"), datetime.now(UTC) - timedelta(hours=hours)
-            )
-            if removed:
-                log.info("removed uploads left behind", count=removed)
-        except Exception as error:  # noqa: BLE001 - the next round tries again, whatever it was
-            log.warning("sweep failed", error=str(error))
-        await asyncio.sleep(_SWEEP_SECONDS)
+async def _end_streams(public: web.Application) -> None:
+    """End the streams of events before the server waits for what is under way."""
+    public[resources.STREAMS].end()

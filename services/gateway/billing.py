@@ -5,16 +5,26 @@ lives; if the wallet stays away, or this process dies, the hold lapses and nothi
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import structlog
 
 from kit.bus import Bus
 from proto.accounts import Caller
-from proto.errors import IdempotencyConflict, Internal, Refusal, Unavailable
+from proto.errors import (
+    IdempotencyConflict,
+    Internal,
+    NotFound,
+    Refusal,
+    Unavailable,
+)
+from proto.ids import AccountId, JobId
+from proto.jobs import CancelJob
+from proto.message import Request
 from proto.wallet import Refund, Reservation, Reserve, Settle
 
 log = structlog.get_logger(__name__)
@@ -62,7 +72,7 @@ class Billing:
     def __init__(self, bus: Bus, lease_margin_seconds: float) -> None:
         self._bus = bus
         self._lease_margin = lease_margin_seconds
-        self._unsettled: set[asyncio.Task[None]] = set()
+        self._unsettled: set[asyncio.Task[object]] = set()
 
     @asynccontextmanager
     async def charge(self, caller: Caller, order: Order) -> AsyncIterator[Charge]:
@@ -83,13 +93,30 @@ class Billing:
         try:
             yield charge
         except BaseException:
-            await self._conclude(Refund(account=account, number=number), lease)
+            await self._conclude(self._repeat(Refund(account=account, number=number), lease))
             raise
         if charge.consumed:
             settle = Settle(account=account, number=number, consumed=charge.consumed)
-            await self._conclude(settle, lease)
+            await self._conclude(self._repeat(settle, lease))
         else:
-            await self._conclude(Refund(account=account, number=number), lease)
+            await self._conclude(self._repeat(Refund(account=account, number=number), lease))
+
+    async def hold(self, caller: Caller, order: Order) -> Reservation:
+        """Hold the price of an order for a job that is about to be started under it.
+
+        The hold waits for the start for as long as the order says; then the job has it.
+        Raises InsufficientTokens, SpendCapReached, IdempotencyConflict, Unavailable.
+        """
+        return await self._hold(caller, order, order.work_seconds + self._lease_margin)
+
+    async def give_up(self, hold: Reservation, account: AccountId, job: JobId) -> None:
+        """Undo what was begun of a job: cancel it if it is there, and give the tokens back.
+
+        A hold that was settled stays so: an earlier attempt of the same call has done the work.
+        """
+        if hold.state == "settled":
+            return
+        await self._conclude(self._undo(hold, account, job))
 
     async def close(self) -> None:
         """Wait for settlements that are still being repeated."""
@@ -118,25 +145,37 @@ class Billing:
             "this idempotency key was tried too often without success; use another"
         )
 
-    async def _conclude(self, end: Settle | Refund, lease: float) -> None:
+    async def _undo(self, hold: Reservation, account: AccountId, job: JobId) -> None:
+        cancelled = await self._repeat(CancelJob(account=account, job=job), self._lease_margin)
+        # a job that was there ends its hold itself; with one that cannot be asked, the hold lapses
+        if cancelled == "missing":
+            refund = Refund(account=account, number=hold.number)
+            await self._repeat(refund, self._lease_margin)
+
+    async def _conclude(self, conclusion: Coroutine[Any, Any, object]) -> None:
         # shielded and kept, so that a request that is cancelled here still gives its hold an end
-        task = asyncio.create_task(self._repeat(end, lease))
+        task = asyncio.create_task(conclusion)
         self._unsettled.add(task)
         task.add_done_callback(self._unsettled.discard)
         await asyncio.wait({task}, timeout=_FIRST_ANSWER_SECONDS)
 
-    async def _repeat(self, end: Settle | Refund, lease: float) -> None:
+    async def _repeat(
+        self, end: Request[Any], lease: float
+    ) -> Literal["done", "missing", "given up"]:
+        """Ask until there is an answer, for as long as a hold lives."""
         give_up = asyncio.get_running_loop().time() + lease
         while True:
             try:
                 await self._bus.request(end, _FIRST_ANSWER_SECONDS)
             except (Unavailable, Internal):
                 if asyncio.get_running_loop().time() > give_up:
-                    log.exception("hold left to lapse", number=end.number)
-                    return
+                    log.exception("hold left to lapse", subject=end.subject)
+                    return "given up"
                 await asyncio.sleep(_PAUSE_SECONDS)
+            except NotFound:
+                return "missing"
             except Refusal:
-                log.exception("hold not concluded", number=end.number)
-                return
+                log.exception("hold not concluded", subject=end.subject)
+                return "given up"
             else:
-                return
+                return "done"

@@ -1,11 +1,13 @@
-"""One face crop request: hold the tokens, ask the engine for each photo, settle what worked."""
+"""Face crop requests: a few photos while the caller waits, many as a job."""
 
 import asyncio
+import hashlib
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -13,9 +15,12 @@ from kit import context
 from kit.bus import Bus
 from proto.accounts import Caller
 from proto.errors import Internal, NotAuthenticated, Unavailable
-from proto.facecrop import CropFace, IcpType, Portrait, Rejected, RemotePhoto, StoredPhoto
+from proto.facecrop import KIND, CropFace, Portrait, Rejected, RemotePhoto, StoredPhoto
 from proto.ids import StorageKey
+from proto.jobs import NewItem
+from proto.presets import Preset
 from services.gateway import names
+from services.gateway.batches import Batch, Begun, begin
 from services.gateway.billing import Order
 from services.gateway.resources import BILLING, BUS, OUTBOUND, SETTINGS, STORAGE
 from services.gateway.settings import Settings
@@ -31,6 +36,25 @@ class Photo:
 
     filename: str
     source: StoredPhoto | RemotePhoto
+    sameness: bytes
+    """Equal for photos that are the same: a digest of the file, or of the URL."""
+
+
+def remote(url: str) -> Photo:
+    """Return a photo to be fetched."""
+    digest = hashlib.sha256(url.encode("utf-8", "replace")).digest()
+    return Photo(names.of_url(url), RemotePhoto(url=url), digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is to be made of the photos."""
+
+    icp_type: str
+    """As the caller named the preset."""
+    preset: Preset
+    enhance: bool
+    auto_rotate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +84,7 @@ def seconds_for(settings: Settings, photos: int) -> float:
 
 
 async def crop(
-    app: web.Application,
-    caller: Caller,
-    photos: Sequence[Photo],
-    icp_type: IcpType,
-    order: Order,
+    app: web.Application, caller: Caller, photos: Sequence[Photo], wish: Wish, order: Order
 ) -> Outcome:
     """Crop every photo; those that cannot be cropped are not charged.
 
@@ -72,28 +92,24 @@ async def crop(
     left, when the engine is down or too slow.
     """
     outputs = StorageKey(f"outputs/{caller.account}/{uuid4()}")
-    requests = [
-        CropFace(
-            account=caller.account,
-            photo=photo.source,
-            icp_type=icp_type,
-            enhance=order.operation == operation_of(enhance=True),
-            outputs=outputs,
-            stem=stem,
-        )
-        for photo, stem in zip(photos, names.stems(p.filename for p in photos), strict=True)
-    ]
+    requests = _requests(caller, photos, wish, outputs)
+    first = first_of_each(photos)
     key = await app[OUTBOUND].key("facecrop")
     at_once = app[SETTINGS].engine_calls
     async with app[BILLING].charge(caller, order) as charge:
         try:
             with context.within(order.work_seconds):
-                results = await _ask(app[BUS], requests, order.work_seconds, at_once, key)
+                distinct = sorted(set(first))
+                answers = await _ask(
+                    app[BUS], [requests[n] for n in distinct], order.work_seconds, at_once, key
+                )
         except BaseException as error:
             if isinstance(error.__cause__, NotAuthenticated):
                 app[OUTBOUND].forget("facecrop")
             await app[STORAGE].delete_folder(outputs)
             raise
+        by_number = dict(zip(distinct, answers, strict=True))
+        results = [by_number[n] for n in first]
         succeeded = sum(isinstance(result, Portrait) for result in results)
         charge.consumed = order.unit_price * succeeded
     return Outcome(
@@ -103,6 +119,56 @@ async def crop(
         deducted=charge.hold.reserved,
         refunded=charge.refunded,
     )
+
+
+async def begin_job(
+    app: web.Application,
+    caller: Caller,
+    photos: Sequence[Photo],
+    wish: Wish,
+    order: Order,
+    inputs: StorageKey | None,
+) -> Begun:
+    """Crop every photo as a job. Raises InsufficientTokens, QueueFull, Unavailable."""
+    outputs = StorageKey(f"outputs/{caller.account}/{uuid4()}")
+    requests = _requests(caller, photos, wish, outputs)
+    items = [
+        NewItem(
+            number=number,
+            name=photo.filename,
+            work=msgspec.msgpack.encode(request),
+            same_as=None if first == number else first,
+        )
+        for number, (photo, request, first) in enumerate(
+            zip(photos, requests, first_of_each(photos), strict=True)
+        )
+    ]
+    details = {"icp_type": wish.icp_type, "operation": order.operation}
+    batch = Batch(kind=KIND, items=items, details=details, inputs=inputs, outputs=outputs)
+    return await begin(app, caller, order, batch)
+
+
+def first_of_each(photos: Sequence[Photo]) -> list[int]:
+    """Return for each photo the number of the first that is the same."""
+    first: dict[bytes, int] = {}
+    return [first.setdefault(photo.sameness, number) for number, photo in enumerate(photos)]
+
+
+def _requests(
+    caller: Caller, photos: Sequence[Photo], wish: Wish, outputs: StorageKey
+) -> list[CropFace]:
+    return [
+        CropFace(
+            account=caller.account,
+            photo=photo.source,
+            preset=wish.preset,
+            enhance=wish.enhance,
+            auto_rotate=wish.auto_rotate,
+            outputs=outputs,
+            stem=stem,
+        )
+        for photo, stem in zip(photos, names.stems(p.filename for p in photos), strict=True)
+    ]
 
 
 async def _ask(

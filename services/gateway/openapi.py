@@ -90,9 +90,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if operation.secured:
         described["security"] = [{"access_token": []}]
-    if operation.scope is not None:
+    if operation.scopes:
         described["security"].append({"api_key": []})
-        described["x-scope"] = operation.scope
+        described["x-scope"] = " or ".join(operation.scopes)
     parameters = [*operation.parameters, *(_CHARGING if operation.charges else ())]
     if parameters:
         described["parameters"] = [_parameter(parameter) for parameter in parameters]

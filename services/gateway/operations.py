@@ -43,8 +43,8 @@ class Operation:
     """Whether callers must say who they are."""
     role: Role = "read_only"
     """What a person must be at least."""
-    scope: Scope | None = None
-    """What an API key must have; None: only people may do this."""
+    scopes: tuple[Scope, ...] = ()
+    """Of which an API key must have one; without any, only people may do this."""
     charges: bool = False
     """Whether it costs tokens, and so takes Idempotency-Key and Quote-Id."""
     listed: bool = True
@@ -69,7 +69,7 @@ class Operations:
         parameters: tuple[Parameter, ...] = (),
         secured: bool = True,
         role: Role | None = None,
-        scope: Scope | None = None,
+        scope: Scope | tuple[Scope, ...] = (),
         charges: bool = False,
         listed: bool = True,
     ) -> Callable[[Handler], Handler]:
@@ -77,6 +77,7 @@ class Operations:
 
         Whoever may look may GET; everything else takes a member, unless `role` says otherwise.
         """
+        scopes = scope if isinstance(scope, tuple) else (scope,)
         least: Role = role or ("read_only" if method == "GET" else "member")
 
         def register(handler: Handler) -> Handler:
@@ -92,7 +93,7 @@ class Operations:
                     parameters=parameters,
                     secured=secured,
                     role=least,
-                    scope=scope,
+                    scopes=scopes,
                     charges=charges,
                     listed=listed,
                 )

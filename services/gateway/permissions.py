@@ -10,10 +10,10 @@ _RANK: dict[Role, int] = {"read_only": 0, "member": 1, "owner": 2}
 def check(caller: Caller, operation: Operation) -> None:
     """Raise NotAllowed unless the caller may use the operation."""
     if caller.api_key is not None or caller.scopes is not None:
-        if operation.scope is None:
+        if not operation.scopes:
             raise NotAllowed("an API key cannot do this; log in and send an access token")
-        if caller.scopes is not None and operation.scope not in caller.scopes:
-            raise NotAllowed(f"this API key lacks the scope {operation.scope}")
+        if caller.scopes is not None and not set(caller.scopes) & set(operation.scopes):
+            raise NotAllowed(f"this API key lacks the scope {' or '.join(operation.scopes)}")
     elif _RANK[caller.role] < _RANK[operation.role]:
         raise NotAllowed(f"this takes a member who is {_called(operation.role)}")
 

@@ -3,7 +3,8 @@
 The only place that knows which refusal is which status.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ _STATUS: dict[type[errors.Refusal], int] = {
     errors.NotAllowed: 403,
     errors.PlanForbids: 403,
     errors.RateLimited: 429,
+    errors.QueueFull: 429,
     errors.NotFound: 404,
     errors.SpendCapReached: 402,
     errors.LastOwner: 409,
@@ -30,6 +32,7 @@ _STATUS: dict[type[errors.Refusal], int] = {
     errors.IdempotencyConflict: 409,
     errors.ReservationEnded: 409,
     errors.EmailTaken: 409,
+    errors.NameTaken: 409,
     errors.Unavailable: 503,
     errors.DeadlineExceeded: 503,
     errors.Internal: 500,
@@ -59,7 +62,7 @@ def answer(
     response = json_response(body, status)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
+    if status == 503 or code == errors.QueueFull.code:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
@@ -97,6 +100,24 @@ def translate(request: web.Request, error: Exception, top_up_url: str) -> web.Re
         case _:
             log.error("unhandled error", exc_info=error)
             return answer(request, 500, "INTERNAL", "something went wrong on our side")
+
+
+@asynccontextmanager
+async def broken_off(request: web.Request) -> AsyncIterator[None]:
+    """Break the connection off when what has begun to be answered cannot go on.
+
+    Once a part of an answer is sent, no error can be told in another way; an end without the last
+    piece tells the client that something is missing. That a client has left is no error of ours.
+    """
+    try:
+        yield
+    except ConnectionError:
+        log.info("client left")
+    except Exception as error:
+        expected = isinstance(error, errors.Refusal)
+        log.warning("answer broken off", error=str(error), exc_info=None if expected else error)
+        if request.transport is not None:
+            request.transport.abort()
 
 
 def json_response(body: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any encodable value

@@ -11,6 +11,7 @@ from services.gateway.outbound import Outbound
 from services.gateway.prices import Price
 from services.gateway.quotes import Quotes
 from services.gateway.settings import Settings
+from services.gateway.streaming import Streams
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 BUS = web.AppKey("BUS", Bus)
@@ -20,5 +21,6 @@ BILLING = web.AppKey("BILLING", Billing)
 PRICES: web.AppKey[dict[str, Price]] = web.AppKey("PRICES", dict)
 QUOTES = web.AppKey("QUOTES", Quotes)
 OUTBOUND = web.AppKey("OUTBOUND", Outbound)
+STREAMS = web.AppKey("STREAMS", Streams)
 OPERATIONS: web.AppKey[list[Operation]] = web.AppKey("OPERATIONS", list)
 BY_HANDLER: web.AppKey[dict[Handler, Operation]] = web.AppKey("BY_HANDLER", dict)

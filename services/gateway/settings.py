@@ -65,13 +65,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     link_seconds: Annotated[
         int, Meta(ge=60, description="How long a link to a finished file works")
     ] = 86_400
-    max_files: Annotated[int, Meta(ge=1, description="Images in one request")] = 200
+    max_files: Annotated[int, Meta(ge=1, le=10_000, description="Images in one request")] = 2_000
     max_file_bytes: Annotated[int, Meta(ge=1, description="Size of one uploaded file")] = (
         100_000_000
     )
     max_upload_bytes: Annotated[
         int, Meta(ge=1, description="Size of one upload with all its files")
-    ] = 1_000_000_000
+    ] = 25_000_000_000
     max_json_bytes: Annotated[int, Meta(ge=1, description="Size of a JSON body")] = 1_000_000
     engine_seconds: Annotated[
         float, Meta(gt=0, description="How long an engine may take for a request of one image")
@@ -86,7 +86,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     engine_calls: Annotated[
         int, Meta(ge=1, description="Images of one request that are worked on at once")
     ] = 8
-    upload_hours: Annotated[
-        float,
-        Meta(gt=0, description="After how long an upload that a crash left behind is removed"),
-    ] = 2.0
+    sync_images: Annotated[
+        int,
+        Meta(ge=0, description="Images that are worked on while the caller waits; more are a job"),
+    ] = 8
+    streams_per_account: Annotated[
+        int,
+        Meta(ge=1, description="Streams of events that one account may have open at each gateway"),
+    ] = 50

@@ -7,7 +7,7 @@ from aiohttp import web
 from kit.signing import Grant, LinkExpired, LinkForged
 from kit.storage import ObjectNotFound, ObjectTooLarge
 from services.gateway.operations import Operations, Parameter
-from services.gateway.problems import Problem
+from services.gateway.problems import Problem, broken_off
 from services.gateway.resources import STORAGE
 from services.gateway.views.shapes import ErrorBody
 
@@ -52,10 +52,11 @@ async def download(request: web.Request) -> web.StreamResponse:
         }
     )
     await response.prepare(request)
-    if request.method != "HEAD":
-        async for piece in pieces:
-            await response.write(piece)
-    await response.write_eof()
+    async with broken_off(request):
+        if request.method != "HEAD":
+            async for piece in pieces:
+                await response.write(piece)
+        await response.write_eof()
     return response
 
 

@@ -7,14 +7,20 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from proto.facecrop import IcpType
 from services.gateway.cropping import operation_of
 from services.gateway.identity import ACCOUNT
 from services.gateway.operations import Operations, read_json
 from services.gateway.problems import Problem, json_response
 from services.gateway.quotes import GOOD_FOR_SECONDS
 from services.gateway.resources import PRICES, QUOTES, SETTINGS
-from services.gateway.views.facecrop import CropByUrl, Url, check_count, urls_of
+from services.gateway.views.facecrop import (
+    CropByUrl,
+    IcpType,
+    Url,
+    check_count,
+    preset_of,
+    urls_of,
+)
 from services.gateway.views.shapes import ERROR_ANSWERS
 
 operations = Operations("Quotes")
@@ -64,6 +70,7 @@ async def quote(request: web.Request) -> web.Response:
     """
     body = await read_json(request, QuoteRequestBody)
     units = _photos(body.input)
+    await preset_of(request, body.input.icp_type)
     check_count(units, request.app[SETTINGS].max_files)
     operation = operation_of(body.input.enhance)
     price = request.app[PRICES][operation].tokens

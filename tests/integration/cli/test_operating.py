@@ -7,7 +7,9 @@ import pytest
 
 from kit.bus import Bus
 from proto.accounts import CreateApiKey
-from proto.ids import AccountId
+from proto.facecrop import KIND
+from proto.ids import AccountId, JobId, StorageKey
+from proto.jobs import AddItems, CreateJob, NewItem, StartJob
 from tests.running import RunningStack
 
 
@@ -169,3 +171,37 @@ def test_a_services_key_is_shown_once_and_ours_is_stored(stack: RunningStack) ->
     stored = stack.run("service", "set-outbound", "headshot", "nats://headshot", issued[1])
     assert stored.stdout.startswith("headshot is called at nats://headshot")
     assert issued[1] not in stored.stdout
+
+
+async def test_jobs_are_listed_and_cancelled(stack: RunningStack, email: str) -> None:
+    account = AccountId(UUID(stack.run("account", "create", email).stdout.split()[2]))
+    assert stack.run("jobs", "list", email).stdout == f"Account {account} has no jobs.\n"
+    job = JobId(uuid4())
+    bus = await Bus.connect(stack.nats_url, "test")
+    draft = CreateJob(
+        account=account,
+        job=job,
+        kind=KIND,
+        hold=0,
+        unit_tokens=0,
+        total=1,
+        outputs=StorageKey(f"outputs/{account}/{job}"),
+    )
+    await bus.request(draft)
+    # no engine can read this, so it fails; whether before or after it is cancelled
+    items = [NewItem(number=0, name="a.jpg", work=b"")]
+    await bus.request(AddItems(account=account, job=job, items=items))
+    await bus.request(StartJob(account=account, job=job))
+    await bus.close()
+    cancelled = stack.run("jobs", "cancel", email, str(job))
+    assert cancelled.stdout.startswith(f"{job} is ")
+    heading, line = stack.run("jobs", "list", email).stdout.splitlines()
+    assert heading.split()[:4] == ["TASK", "WHEN", "WHAT", "STATUS"]
+    assert line.split()[0] == str(job)
+    assert "face_crop" in line
+
+
+def test_a_job_that_is_not_there_cannot_be_cancelled(stack: RunningStack, email: str) -> None:
+    stack.run("account", "create", email)
+    missing = stack.run("jobs", "cancel", email, str(uuid4()))
+    assert (missing.returncode, missing.stderr) == (1, "There is no such job.\n")

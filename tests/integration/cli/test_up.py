@@ -12,7 +12,18 @@ import pytest
 
 from tests.running import RunningStack, run, temporary_home
 
-PARTS = ("postgres", "nats", "triton", "accounts", "wallet", "webhooks", "facecrop", "gateway")
+PARTS = (
+    "postgres",
+    "nats",
+    "triton",
+    "accounts",
+    "wallet",
+    "webhooks",
+    "presets",
+    "jobs",
+    "facecrop",
+    "gateway",
+)
 RECOVERY_SECONDS = 60.0
 
 

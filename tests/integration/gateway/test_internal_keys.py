@@ -18,6 +18,7 @@ from services.accounts.app import SCHEMA, Accounts
 from services.gateway.app import operations
 from services.gateway.identity import Identity
 from services.gateway.permissions import check
+from services.presets.icps import icps
 from tests.integration.accounts.conftest import opened, replica
 
 
@@ -98,7 +99,7 @@ async def test_an_internal_caller_works_engines_and_administers_nothing(
     caller = await identity.caller(request(X_Api_Key="whatever"))
     secured = [operation for operation in operations() if operation.secured]
     for operation in secured:
-        if operation.scope == "facecrop":
+        if "facecrop" in operation.scopes:
             check(caller, operation)
         else:
             with pytest.raises(NotAllowed):
@@ -123,8 +124,7 @@ async def test_an_engine_that_wants_a_key_answers_nobody_without(
     crop = CropFace(
         account=house.id,
         photo=RemotePhoto(url="https://example.com/a.jpg"),
-        icp_type="school",
-        enhance=False,
+        preset=icps()["school"],
         outputs=StorageKey("outputs/x"),
         stem="a",
     )

@@ -1,77 +1,118 @@
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.facecrop import IcpType
-from services.facecrop import portrait
-from services.facecrop.framing import frame, head_height, main_face
-from services.facecrop.presets import Preset, presets
-from vision.faces import Face
-from vision.geometry import Box, Landmarks, Point
-from vision.picture import Format, Picture
+from proto.presets import Preset
+from services.facecrop.framing import (
+    frame,
+    head_beyond,
+    head_height,
+    in_view,
+    main_face,
+)
+from tests.unit.facecrop.faces import LOW, PRESETS, SCHOOL, face
+from vision.geometry import Box, Point
+
+EVERY_PRESET = [pytest.param(preset, id=name) for name, preset in PRESETS.items()]
+ANGLES = [-170.0, -90.0, -20.0, -3.1, 3.1, 12.0, 45.0, 90.0, 180.0]
 
 
-def face(x: float = 2000, y: float = 1500, eyes: float = 100, eyes_to_mouth: float = 105) -> Face:
-    """A level face whose eyes are `eyes` apart around (x, y)."""
-    half = eyes / 2
-    marks = Landmarks(
-        right_eye=Point(x - half, y),
-        left_eye=Point(x + half, y),
-        nose=Point(x, y + eyes_to_mouth * 0.6),
-        mouth=Point(x, y + eyes_to_mouth),
-        right_ear=Point(x - eyes, y),
-        left_ear=Point(x + eyes, y),
-    )
-    return Face(box=Box(x - eyes, y - eyes * 0.6, 2 * eyes, 2 * eyes), landmarks=marks, score=0.9)
-
-
-PRESETS = [pytest.param(preset, id=name) for name, preset in presets().items()]
-
-
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", EVERY_PRESET)
 def test_with_room_the_head_stands_where_the_preset_says(preset: Preset) -> None:
     placed = frame(face(), preset, 4000, 3000)
-    box = placed.box
-    assert not placed.shrunk
+    (left, top), _, (right, bottom), _ = placed.corners
+    assert not placed.oversized
     assert not placed.padded
-    assert box.width / box.height == pytest.approx(preset.aspect[0] / preset.aspect[1])
-    assert (1500 - box.y) / box.height == pytest.approx(preset.eye_line)
-    assert head_height(face()) / box.height == pytest.approx(preset.head)
-    assert box.x + box.width / 2 == pytest.approx(2000)
+    assert (right - left) / (bottom - top) == pytest.approx(preset.aspect[0] / preset.aspect[1])
+    assert (1500 - top) / (bottom - top) == pytest.approx(preset.eye_line)
+    assert head_height(face()) / (bottom - top) == pytest.approx(preset.head)
+    assert (left + right) / 2 == pytest.approx(2000)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_head_lies_inside_the_frame_with_room_above(preset: Preset) -> None:
-    assert 0.05 < preset.eye_line - preset.head / 2 < 0.2
-    assert preset.eye_line + preset.head / 2 < 0.95
+@pytest.mark.parametrize("roll", ANGLES)
+@pytest.mark.parametrize("preset", EVERY_PRESET)
+def test_the_frame_turns_with_a_tilted_head_and_keeps_it_where_the_preset_says(
+    preset: Preset, roll: float
+) -> None:
+    tilted = face(x=4000, y=4000, roll=roll)
+    placed = frame(tilted, preset, 8000, 8000)
+    assert (placed.oversized, placed.padded) == (False, False)
+    right_eye = placed.from_photo(tilted.landmarks.right_eye)
+    left_eye = placed.from_photo(tilted.landmarks.left_eye)
+    assert right_eye.y == pytest.approx(preset.eye_line * placed.height)
+    assert left_eye.y == pytest.approx(right_eye.y)
+    assert left_eye.x - right_eye.x == pytest.approx(100)
+    assert (left_eye.x + right_eye.x) / 2 == pytest.approx(placed.width / 2)
+
+
+@pytest.mark.parametrize(("roll", "degrees"), [(2.9, 0.0), (-2.9, 0.0), (3.1, 3.1), (-3.1, -3.1)])
+def test_a_head_is_levelled_beyond_three_degrees(roll: float, degrees: float) -> None:
+    placed = frame(face(roll=roll), SCHOOL, 4000, 3000)
+    assert placed.degrees == pytest.approx(degrees)
+
+
+@pytest.mark.parametrize("roll", ANGLES)
+def test_a_frame_stays_upright_when_it_may_not_be_turned(roll: float) -> None:
+    placed = frame(face(roll=roll), SCHOOL, 4000, 3000, auto_rotate=False)
+    assert placed.degrees == 0
+    assert placed.from_photo(Point(2000, 1500)).y == pytest.approx(0.4 * placed.height)
 
 
 def test_a_frame_that_just_fits_is_neither_shrunk_nor_padded() -> None:
-    preset = presets()["school"]
-    height = head_height(face()) / preset.head
-    placed = frame(face(x=height * 0.4 + 1, y=height * 0.4 + 1), preset, 4000, 3000)
-    assert (placed.shrunk, placed.padded) == (False, False)
+    height = head_height(face()) / SCHOOL.head
+    placed = frame(face(x=height * 0.4 + 1, y=height * 0.4 + 1), SCHOOL, 4000, 3000)
+    assert (placed.oversized, placed.padded) == (False, False)
 
 
 def test_a_tight_photo_shrinks_the_frame_around_the_eyes() -> None:
-    preset = presets()["school"]
-    height = head_height(face()) / preset.head
-    placed = frame(face(y=height * 0.36), preset, 4000, 3000)
-    assert (placed.shrunk, placed.padded) == (True, False)
-    assert placed.box.y == pytest.approx(0)
-    assert (height * 0.36 - placed.box.y) / placed.box.height == pytest.approx(preset.eye_line)
+    height = head_height(face()) / SCHOOL.head
+    placed = frame(face(y=height * 0.36), SCHOOL, 4000, 3000)
+    assert (placed.oversized, placed.padded) == (True, False)
+    assert placed.corners[0][1] == pytest.approx(0)
+    assert placed.from_photo(Point(2000, height * 0.36)).y == pytest.approx(0.4 * placed.height)
+
+
+@given(
+    x=st.floats(0, 4000),
+    y=st.floats(0, 3000),
+    eyes=st.floats(2, 900),
+    roll=st.floats(-180, 180),
+    name=st.sampled_from(sorted(PRESETS)),
+)
+def test_a_frame_lies_inside_the_photo_unless_it_says_padded(
+    x: float, y: float, eyes: float, roll: float, name: str
+) -> None:
+    preset = PRESETS[name]
+    placed = frame(face(x, y, eyes, eyes, roll), preset, 4000, 3000)
+    low, high = placed.corners.min(axis=0), placed.corners.max(axis=0)
+    inside = (low >= -1e-6).all() and (high <= np.array((4000, 3000)) + 1e-6).all()
+    assert inside or placed.padded
+    eye_point = placed.from_photo(Point(x, y))
+    assert eye_point.y == pytest.approx(preset.eye_line * placed.height)
+    assert eye_point.x == pytest.approx(placed.width / 2)
+    assert placed.width / placed.height == pytest.approx(preset.aspect[0] / preset.aspect[1])
+
+
+def test_a_turned_frame_that_would_leave_the_photo_is_shrunk_until_its_corners_are_inside() -> None:
+    upright = frame(face(x=380, y=400), SCHOOL, 4000, 3000)
+    turned = frame(face(x=380, y=400, roll=30), SCHOOL, 4000, 3000)
+    assert (upright.oversized, turned.oversized, turned.padded) == (False, True, False)
+    assert turned.corners.min() == pytest.approx(0)
 
 
 def test_a_photo_that_is_too_tight_is_padded_and_the_head_kept_whole() -> None:
-    preset = presets()["school"]
-    placed = frame(face(y=60), preset, 4000, 3000)
-    assert (placed.shrunk, placed.padded) == (True, True)
-    crown = 60 - head_height(face()) / 2
-    assert (crown - placed.box.y) / placed.box.height == pytest.approx(0.06)
-    assert placed.box.y < 0
+    placed = frame(face(y=60), SCHOOL, 4000, 3000)
+    assert (placed.oversized, placed.padded) == (True, True)
+    crown = Point(2000, 60 - head_height(face()) / 2)
+    assert placed.from_photo(crown).y / placed.height == pytest.approx(0.06)
+
+
+def test_where_the_eyes_stand_low_the_chin_is_kept_in_the_frame() -> None:
+    placed = frame(face(y=2990), LOW, 4000, 3000)
+    assert (placed.oversized, placed.padded) == (True, True)
+    chin = Point(2000, 2990 + head_height(face()) / 2)
+    assert placed.from_photo(chin).y == pytest.approx(placed.height)
 
 
 def test_a_face_turned_aside_is_measured_by_its_height() -> None:
@@ -85,58 +126,62 @@ def test_small_differences_of_the_mouth_do_not_move_the_frame() -> None:
     assert len(heights) == 1
 
 
-def test_a_tilted_head_is_measured_along_its_tilt() -> None:
-    level = face()
-    turn = math.radians(20)
-    points = level.landmarks.to_points() - (2000, 1500)
-    rotation = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
-    marks = Landmarks.from_points(points @ rotation + (2000, 1500))
-    tilted = Face(box=level.box, landmarks=marks, score=0.9)
-    assert head_height(tilted) == pytest.approx(head_height(level))
+@pytest.mark.parametrize("roll", ANGLES)
+def test_a_tilted_head_is_measured_along_its_tilt(roll: float) -> None:
+    assert head_height(face(roll=roll)) == pytest.approx(head_height(face()))
 
 
-def test_the_largest_face_is_the_portraits() -> None:
-    near, far = face(eyes=100), face(x=3000, eyes=60)
-    assert main_face([far, near]) is near
-
-
-@given(
-    x=st.floats(0, 400),
-    y=st.floats(0, 300),
-    eyes=st.floats(2, 200),
-    name=st.sampled_from(sorted(presets())),
+@pytest.mark.parametrize(
+    ("x", "y", "roll", "beyond"),
+    [
+        (2000, 1500, 0, 0.0),
+        (2000, 180, 0, 0.0),  # the crown touches the upper edge
+        (2000, 90, 0, 0.25),
+        (2000, 2910, 0, 0.25),  # the chin
+        (135, 1500, 0, 0.0),  # a head is less wide than high
+        (45, 1500, 0, 0.25),
+        (3955, 1500, 0, 0.25),
+        (135, 1500, 90, 0.125),  # lying, it is
+        (2000, 135, -90, 0.0),
+    ],
 )
-def test_whatever_the_face_the_crop_has_the_presets_shape_and_covers_the_eyes(
-    x: float, y: float, eyes: float, name: IcpType
+def test_a_head_reaches_beyond_the_photo_by_what_lies_outside_of_it(
+    x: float, y: float, roll: float, beyond: float
 ) -> None:
-    preset = presets()[name]
-    picture = Picture(np.zeros((300, 400, 3), np.uint8), None, Format.JPEG)
-    placed = frame(face(x, y, eyes, eyes * 1.05), preset, 400, 300)
-    crop = portrait.cut(picture, placed)
-    aspect = preset.aspect[0] / preset.aspect[1]
-    assert abs(crop.shape[1] - aspect * crop.shape[0]) <= 1.01
-    assert placed.box.x <= x <= placed.box.right
-    assert placed.box.y <= y <= placed.box.bottom
+    assert head_beyond(face(x, y, roll=roll), 4000, 3000) == pytest.approx(beyond)
 
 
-def test_what_lies_outside_takes_the_colour_of_the_edge_and_what_lies_inside_stays() -> None:
-    pixels = np.full((400, 400, 3), (90, 20, 30), np.uint8)
-    pixels[:, 100:] = (0, 0, 200)
-    placed = frame(face(10, 200, 60, 60), presets()["corporate"], 400, 400)
-    crop = portrait.cut(Picture(pixels, None, Format.PNG), placed)
-    assert placed.padded
-    assert np.abs(crop[:, 0].astype(int) - (90, 20, 30)).max() <= 2
-    left = -round(placed.box.x)
-    assert (crop[:, left : left + 100] == (90, 20, 30)).all()
-    assert (crop[:, left + 100] == (0, 0, 200)).all()
+def box(x: float, y: float, side: float) -> Box:
+    """A square about (x, y)."""
+    return Box.around(Point(x, y), side, side)
 
 
-@pytest.mark.parametrize(("width", "expected"), [(300, 300), (800, 800), (801, 800), (3000, 800)])
-def test_sharpening_gets_at_most_a_third_of_the_full_size(width: int, expected: int) -> None:
-    crop = np.zeros((width * 5 // 4, width, 3), np.uint8)
-    assert portrait.sharpening_input(crop, (2400, 3000)).shape[1] == expected
+@pytest.mark.parametrize(
+    ("boxes", "chosen"),
+    [
+        ([box(100, 100, 90)], 0),
+        ([box(100, 100, 90), box(500, 500, 80)], 0),  # 0.79 of the area: clearly behind
+        ([box(100, 100, 90), box(500, 500, 81)], 1),  # 0.81: as large, and in the middle
+        ([box(100, 100, 90), box(700, 500, 85), box(520, 510, 85)], 2),
+        ([box(500, 500, 90), box(480, 480, 20)], 0),
+    ],
+)
+def test_the_main_face_is_the_largest_or_of_those_as_large_the_one_in_the_middle(
+    boxes: list[Box], chosen: int
+) -> None:
+    assert main_face(boxes, 1000, 1000) == chosen
 
 
-def test_a_preset_that_would_distort_is_refused() -> None:
-    with pytest.raises(ValueError, match="is not 4:5"):
-        Preset(aspect=(4, 5), head=0.5, eye_line=0.4, full=(800, 1000), medium=(640, 790))
+def test_faces_are_told_largest_first_by_what_lies_in_the_picture() -> None:
+    whole, cut, outside = face(x=500, eyes=60), face(x=0, eyes=80), face(x=-500)
+    told = in_view([outside, cut, whole], 1000, 3000, 50)
+    assert [seen for seen, _ in told] == [whole, cut]
+    assert told[1][1].x == 0
+    assert told[1][1].width == pytest.approx(80)
+
+
+def test_of_a_crowd_the_largest_are_told() -> None:
+    crowd = [face(x=10 * eyes, eyes=eyes) for eyes in range(20, 90)]
+    told = in_view(crowd, 4000, 3000, 50)
+    assert len(told) == 50
+    assert told[0][0] is crowd[-1]

@@ -21,8 +21,8 @@ async def handler(_: web.Request) -> web.Response:
     return web.Response()
 
 
-def operation(role: Role = "read_only", scope: Scope | None = None) -> Operation:
-    return Operation("POST", "/x", handler, "Tests", {}, role=role, scope=scope)
+def operation(role: Role = "read_only", *scopes: Scope) -> Operation:
+    return Operation("POST", "/x", handler, "Tests", {}, role=role, scopes=scopes)
 
 
 def person(role: Role) -> Caller:
@@ -53,18 +53,25 @@ def test_a_person_may_do_what_their_role_covers(is_: Role, takes: Role) -> None:
 )
 def test_and_nothing_more(is_: Role, takes: Role) -> None:
     with pytest.raises(NotAllowed):
-        check(person(is_), operation(takes, scope="facecrop"))
+        check(person(is_), operation(takes, "facecrop"))
 
 
 @pytest.mark.parametrize("scopes", [None, ["facecrop"], ["jobs", "facecrop"]])
 def test_a_key_may_do_what_its_scopes_cover(scopes: Sequence[Scope] | None) -> None:
-    check(key(scopes), operation("member", scope="facecrop"))
+    check(key(scopes), operation("member", "facecrop"))
 
 
 @pytest.mark.parametrize("scopes", [["jobs"], ["wallet:read"]])
 def test_a_key_without_the_scope_may_not(scopes: Sequence[Scope]) -> None:
     with pytest.raises(NotAllowed, match="facecrop"):
-        check(key(scopes), operation(scope="facecrop"))
+        check(key(scopes), operation("read_only", "facecrop"))
+
+
+@pytest.mark.parametrize("scope", ["facecrop", "jobs"])
+def test_one_of_several_scopes_will_do(scope: Scope) -> None:
+    check(key([scope]), operation("read_only", "jobs", "facecrop"))
+    with pytest.raises(NotAllowed, match="jobs or facecrop"):
+        check(key(["qr"]), operation("read_only", "jobs", "facecrop"))
 
 
 @pytest.mark.parametrize("scopes", [None, ["facecrop"]])
@@ -81,10 +88,10 @@ def test_nothing_that_administers_an_account_is_open_to_keys_or_members() -> Non
         if each.path.startswith(administering) and each.method != "GET" and each.secured
     ]
     assert len(found) > 8
-    assert {(each.role, each.scope) for each in found} == {("owner", None)}
+    assert {(each.role, each.scopes) for each in found} == {("owner", ())}
 
 
 def test_everything_that_charges_wants_a_member_and_a_scope() -> None:
     charging = [each for each in operations() if each.charges]
     assert charging
-    assert all(each.role == "member" and each.scope for each in charging)
+    assert all(each.role == "member" and each.scopes for each in charging)

@@ -1,0 +1,222 @@
+"""Working through the items of jobs: take a ticket from the queue, do the work, say how it went.
+
+An item is the worker's from the ticket to the word that it is written down; meanwhile the queue is
+told every few seconds that somebody is at it. A worker that dies says nothing, and the queue gives
+the ticket to another. While the job book cannot be reached, the worker holds on to what it has.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+from uuid import uuid4
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from prometheus_client import Counter
+
+from kit import context
+from kit.bus import Bus, decoder
+from proto.errors import Internal, InvalidRequest, Refusal, Unavailable
+from proto.jobs import (
+    STREAM,
+    Failed,
+    FinishItem,
+    PutBack,
+    RegisterKind,
+    Succeeded,
+    TakeItem,
+    Taken,
+    Ticket,
+)
+from proto.message import Request
+
+log = structlog.get_logger(__name__)
+
+Reply = TypeVar("Reply")
+
+Work = Callable[[bytes], Awaitable[Succeeded | Failed]]
+"""Does the work of one item, given as the engine's own request in MessagePack.
+
+Raises Unavailable when it should be tried again later, InvalidRequest when it makes no sense;
+anything else is a fault, and is tried again a few times.
+"""
+
+ITEMS = Counter("darkroom_items", "Items of jobs that were worked on", ("kind", "outcome"))
+
+_FETCH_SECONDS = 5.0
+_HEARTBEAT_SECONDS = 4.0
+"""A third of what the queue waits for, or less."""
+_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+_PUT_BACK_SECONDS = 3.0
+_REGISTER_SECONDS = 60.0
+_MOST_LETTERS = 1_000
+"""Of the message of a failure."""
+
+
+class Worker:
+    """Works on one kind of item, several at a time."""
+
+    def __init__(self, bus: Bus, kind: RegisterKind, work: Work, at_once: int) -> None:
+        self._bus = bus
+        self._kind = kind
+        self._work = work
+        self._at_once = at_once
+        self._registered = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._busy: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until `stop`; who cancels this instead leaves what is under way to others."""
+        tasks = [asyncio.create_task(self._register())]
+        tasks += [asyncio.create_task(self._pull()) for _ in range(self._at_once)]
+        try:
+            await self._stopping.wait()
+        except asyncio.CancelledError:
+            for task in self._busy:
+                task.cancel()
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        # nothing new is taken; what was taken is finished
+        while self._busy:
+            await asyncio.gather(*self._busy, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Take nothing more, finish what is under way, and return from `run`."""
+        self._stopping.set()
+
+    async def _register(self) -> None:
+        """Say what is worked on, again from time to time: a job book restored is told too."""
+        while True:
+            try:
+                await self._bus.request(self._kind)
+            except Refusal as error:
+                log.info("kind not registered yet", kind=self._kind.kind, error=str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                self._registered.set()
+                await asyncio.sleep(_REGISTER_SECONDS)
+
+    async def _pull(self) -> None:
+        # before that there may be no queue, and a server says nothing to who asks for one
+        await self._registered.wait()
+        while True:
+            try:
+                await self._pull_from_queue()
+            except (NatsError, TimeoutError) as error:
+                log.info("queue not there", kind=self._kind.kind, error=type(error).__name__)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _pull_from_queue(self) -> None:
+        jetstream = self._bus.client.jetstream()
+        queue = await jetstream.pull_subscribe_bind(self._kind.kind, STREAM)
+        try:
+            while True:
+                try:
+                    (message,) = await queue.fetch(1, _FETCH_SECONDS)
+                except TimeoutError:
+                    # a server that lost the consumer says nothing either
+                    await jetstream.consumer_info(STREAM, self._kind.kind)
+                    continue
+                task = asyncio.create_task(self._attend(message))
+                self._busy.add(task)
+                task.add_done_callback(self._busy.discard)
+                # whoever cancels the pulling lets the item end
+                await asyncio.shield(task)
+        finally:
+            with suppress(NatsError):
+                await queue.unsubscribe()
+
+    async def _attend(self, message: Msg) -> None:
+        heart = asyncio.create_task(_beat(message))
+        try:
+            await self._carry_out(message)
+        except msgspec.DecodeError as error:
+            log.warning("no ticket", kind=self._kind.kind, error=str(error))
+            with suppress(NatsError):
+                await message.term()
+        except Exception:
+            log.exception("item left to another", kind=self._kind.kind)
+            with suppress(NatsError):
+                await message.nak(_PUT_BACK_SECONDS)
+        else:
+            with suppress(NatsError):
+                await message.ack()
+        finally:
+            heart.cancel()
+
+    async def _carry_out(self, message: Msg) -> None:
+        ticket = decoder(Ticket).decode(message.data)
+        attempt = uuid4()
+        take = TakeItem(
+            account=ticket.account,
+            job=ticket.job,
+            number=ticket.number,
+            attempt=attempt,
+            again=message.metadata.num_delivered > 1,
+        )
+        taken = await self._insist(take)
+        if not isinstance(taken, Taken):
+            return
+        context.correlation_id.set(taken.correlation_id)
+        outcome = await self._outcome(taken)
+        finish = FinishItem(
+            account=ticket.account,
+            job=ticket.job,
+            number=ticket.number,
+            attempt=attempt,
+            outcome=outcome,
+        )
+        finished = await self._insist(finish)
+        ITEMS.labels(self._kind.kind, type(outcome).__name__.lower()).inc()
+        if not finished.counted:
+            log.info("item was no longer ours", job=str(ticket.job), number=ticket.number)
+
+    async def _outcome(self, taken: Taken) -> Succeeded | Failed | PutBack:
+        try:
+            with context.within(self._kind.most_seconds):
+                async with asyncio.timeout(self._kind.most_seconds):
+                    return await self._work(taken.work)
+        except Unavailable as error:
+            log.warning("item put back", error=str(error))
+            return PutBack(seconds=_PUT_BACK_SECONDS, counts=False)
+        except InvalidRequest as error:
+            return Failed(code=error.code, message=_written(error))
+        except Exception:
+            log.exception("item failed for a fault of ours", last=taken.last)
+            sentence = "this item could not be processed because of a fault on our side"
+            return PutBack(
+                seconds=_PUT_BACK_SECONDS, counts=True, code="PROCESSING_FAILED", message=sentence
+            )
+
+    async def _insist(self, request: Request[Reply]) -> Reply:
+        """Ask the job book until it answers: it, or its database, may be starting again."""
+        pause = _PAUSE_SECONDS
+        while True:
+            try:
+                return await self._bus.request(request)
+            except (Unavailable, Internal) as error:
+                log.warning("job book does not answer", error=str(error))
+                if self._stopping.is_set():
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _written(error: Refusal) -> str:
+    """Return what an error says as the job book takes it: it must not refuse what has failed."""
+    return str(error).replace("\0", "")[:_MOST_LETTERS]
+
+
+async def _beat(message: Msg) -> None:
+    """Tell the queue that somebody is at it."""
+    while True:
+        await asyncio.sleep(_HEARTBEAT_SECONDS)
+        with suppress(NatsError):
+            await message.in_progress()

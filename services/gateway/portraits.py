@@ -1,0 +1,161 @@
+"""Portraits as clients see them: results of single photos, and the receipt over all of them."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from kit.bus import decoder
+from kit.storage import Storage
+from proto.facecrop import FaceBox, Flag, Portrait, Receipt, Rejected, Warned
+from proto.ids import StorageKey
+from proto.jobs import Item, Job, Measure
+
+_LENGTHS = ("eye_line", "head", "eye_distance", "roll")
+_FLAGS: tuple[Flag, ...] = ("oversized", "padded", "upscaled")
+
+
+class ErrorOfOne(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one photo could not be cropped; it is not charged."""
+
+    code: str
+    message: str
+
+
+class Cropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One photo: a face box and links, or an error."""
+
+    filename: str
+    icp_type: str
+    face_box: FaceBox | None = None
+    """In pixels of the upright original."""
+    output_urls: dict[str, str] | None = None
+    """Signed links, good for a day unless the operator set another time: `original`, `medium`, and
+    the further sizes of a preset by their names."""
+    faces: list[FaceBox] = []
+    """Every face, the largest first, where there are several."""
+    face_index: int | None = None
+    """Which of `faces` the portrait is of: the largest, or of those at least four fifths as large
+    the one nearest to the middle of the photo."""
+    flags: list[Flag] = []
+    """What a print lab wants to know: `oversized`, `padded`, `upscaled`."""
+    warnings: list[Warned] = []
+    """What a person should look at before printing: `face_small_for_print`, `blurred`,
+    `underexposed`, `overexposed`, `head_cut`."""
+    receipt: Receipt | None = None
+    """How the portrait came out, measured on it."""
+    error: ErrorOfOne | None = None
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """One measure over all portraits, as a fraction of the frame's height or in degrees."""
+
+    mean: float
+    deviation: float
+    """Standard deviation."""
+
+
+class ReceiptOfAll(msgspec.Struct, frozen=True, kw_only=True):
+    """How alike the portraits are, and how many want a look."""
+
+    portraits: int
+    """Photos that are the same count once."""
+    eye_line: Spread
+    head: Spread
+    eye_distance: Spread
+    roll: Spread
+    flags: dict[Flag, int]
+    """How many bear each flag."""
+    warned: int
+    """How many bear a warning."""
+
+
+class Links:
+    """Makes the links of an answer."""
+
+    def __init__(self, storage: Storage, seconds: int) -> None:
+        self._storage = storage
+        self._seconds = seconds
+
+    async def to(self, key: StorageKey) -> str:
+        """Return a link to a file."""
+        return await self._storage.link_to_get(key, self._seconds)
+
+
+async def cropped(
+    links: Links, filename: str, icp_type: str, outcome: Portrait | Rejected
+) -> Cropped:
+    """Return one photo's result."""
+    if isinstance(outcome, Rejected):
+        error = ErrorOfOne(code=outcome.code, message=outcome.message)
+        return Cropped(filename=filename, icp_type=icp_type, error=error)
+    several = len(outcome.faces) > 1
+    return Cropped(
+        filename=filename,
+        icp_type=icp_type,
+        face_box=outcome.face_box,
+        output_urls={name: await links.to(key) for name, key in files(outcome).items()},
+        faces=outcome.faces if several else [],
+        face_index=outcome.face_index if several else None,
+        flags=outcome.flags,
+        warnings=outcome.warnings,
+        receipt=outcome.receipt,
+    )
+
+
+def files(portrait: Portrait) -> dict[str, StorageKey]:
+    """Return what was made, by the names of sizes."""
+    return {"original": portrait.original, "medium": portrait.medium, **portrait.more}
+
+
+async def of_item(links: Links, job: Job, item: Item) -> Cropped | None:
+    """Return the result of an item of a face crop job; None while it has not ended."""
+    if item.order is None:
+        return None
+    return await cropped(links, item.name, job.details.get("icp_type", ""), outcome_of(item))
+
+
+def outcome_of(item: Item) -> Portrait | Rejected:
+    """Return what came of an item of a face crop job that has ended."""
+    if item.result is None:
+        return Rejected(code=item.code, message=item.message)
+    portrait: Portrait = decoder(Portrait).decode(item.result)
+    return portrait
+
+
+def receipt_of(portraits: Sequence[Portrait]) -> ReceiptOfAll | None:
+    """Return the receipt over portraits; None if there are none."""
+    distinct = list({portrait.medium: portrait for portrait in portraits}.values())
+    if not distinct:
+        return None
+    values = {name: [getattr(portrait.receipt, name) for portrait in distinct] for name in _LENGTHS}
+    return ReceiptOfAll(
+        portraits=len(distinct),
+        **{
+            name: _spread(statistics.fmean(of), statistics.pstdev(of))
+            for name, of in values.items()
+        },
+        flags={flag: sum(flag in portrait.flags for portrait in distinct) for flag in _FLAGS},
+        warned=sum(bool(portrait.warnings) for portrait in distinct),
+    )
+
+
+def receipt_from(measures: Mapping[str, Measure]) -> ReceiptOfAll | None:
+    """Return the receipt over a job from its measures; None if nothing succeeded."""
+    if not all(name in measures for name in _LENGTHS):
+        return None
+    return ReceiptOfAll(
+        portraits=measures["eye_line"].count,
+        **{name: _spread(measures[name].mean, measures[name].deviation) for name in _LENGTHS},
+        flags={flag: _how_many(measures.get(flag)) for flag in _FLAGS},
+        warned=_how_many(measures.get("warned")),
+    )
+
+
+def _spread(mean: float, deviation: float) -> Spread:
+    return Spread(mean=round(mean, 5), deviation=round(deviation, 5))
+
+
+def _how_many(measure: Measure | None) -> int:
+    """Return for how many items a measure of 0 or 1 was 1."""
+    return round(measure.count * measure.mean) if measure else 0

@@ -1,0 +1,368 @@
+"""Jobs over HTTP: where a batch stands, its results, its events, its files in one archive."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import msgspec
+from aiohttp import web
+
+from proto.accounts import Scope
+from proto.ids import JobId
+from proto.jobs import CancelJob, GetEnded, GetItems, GetJob, GetJobs, Item, Job, JobState
+from services.gateway import archives
+from services.gateway.identity import ACCOUNT
+from services.gateway.operations import Operations, Parameter
+from services.gateway.portraits import (
+    Cropped,
+    ErrorOfOne,
+    Links,
+    ReceiptOfAll,
+    of_item,
+    receipt_from,
+)
+from services.gateway.problems import Problem, broken_off, json_response
+from services.gateway.queries import identifier, whole_number
+from services.gateway.resources import BUS, SETTINGS, STORAGE, STREAMS
+from services.gateway.streaming import Stream
+from services.gateway.views.shapes import ASKING, ErrorBody
+
+operations = Operations("Jobs")
+
+_SCOPES: tuple[Scope, ...] = ("jobs", "facecrop")
+_TASK = Parameter("task_id", "path", "The task_id of the answer that began the job")
+_ANSWERS = {404: ErrorBody, **ASKING}
+_MOST_JOBS = 200
+_MOST_RESULTS = 1000
+_RESULTS = 500
+"""On a page, unless asked for another number."""
+_IN_MESSAGE = 200
+_RETRY_MS = 2000
+
+Status = Literal["queued", "running", "completed", "failed", "cancelled"]
+
+
+class ProgressBody(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a job has ended, well or not."""
+
+    current: int
+    total: int
+    percentage: float
+    """0 to 100, one decimal."""
+
+
+class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a job stands; once it has ended, also what came of it."""
+
+    task_id: JobId
+    status: JobState
+    progress: ProgressBody
+    kind: str
+    """What is done: face_crop."""
+    total_files: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    tokens_deducted: int
+    tokens_refunded: int | None = None
+    """What came back; known once it has ended."""
+    wallet_transaction_id: str
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    results: list[Cropped] | msgspec.UnsetType = msgspec.UNSET
+    """In the order sent; only of a job that has ended."""
+    next_cursor: str | None = None
+    """Send it as `cursor` for more results."""
+    receipt: ReceiptOfAll | None = None
+    """How alike the portraits came out, over the whole job."""
+    error: ErrorOfOne | None = None
+    """Why it failed or was cancelled."""
+
+
+class JobsBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobBody]
+    next_cursor: str | None
+    """Send it as `cursor` for the next page; null on the last."""
+
+
+@operations.add(
+    "GET",
+    "/v1/services/studio/jobs",
+    {200: JobsBody, 422: ErrorBody, **ASKING},
+    parameters=(
+        Parameter("limit", "query", f"Jobs on a page, 1 to {_MOST_JOBS}; 50 if left out", int),
+        Parameter("cursor", "query", "The next_cursor of the page before"),
+        Parameter("status", "query", "Only jobs that stand so", Status),  # type: ignore[arg-type] # msgspec describes it
+    ),
+    scope=_SCOPES,
+)
+async def jobs(request: web.Request) -> web.Response:
+    """List the account's jobs, newest first."""
+    page = await request.app[BUS].request(
+        GetJobs(
+            account=request[ACCOUNT],
+            limit=whole_number(request, "limit", _MOST_JOBS) or 50,
+            before=whole_number(request, "cursor", 2**62),
+            state=_status(request),
+        )
+    )
+    cursor = None if page.next_before is None else str(page.next_before)
+    return json_response(JobsBody(jobs=[_body(job) for job in page.jobs], next_cursor=cursor))
+
+
+@operations.add(
+    "GET",
+    "/v1/services/studio/jobs/{task_id}",
+    {200: JobBody, 422: ErrorBody, **_ANSWERS},
+    parameters=(
+        _TASK,
+        Parameter(
+            "limit",
+            "query",
+            f"Results on a page, 1 to {_MOST_RESULTS}; {_RESULTS} if left out",
+            int,
+        ),
+        Parameter("cursor", "query", "The next_cursor of the page before"),
+    ),
+    scope=_SCOPES,
+)
+async def job(request: web.Request) -> web.Response:
+    """Say where a job stands; once it has ended, with its results, a page at a time."""
+    limit = whole_number(request, "limit", _MOST_RESULTS) or _RESULTS
+    cursor = whole_number(request, "cursor", 2**31 - 1)
+    found = await _job(request)
+    if not found.closed:
+        return json_response(_body(found))
+    items, more = await _items(request, found, -1 if cursor is None else cursor - 1, limit)
+    links = _links(request)
+    return json_response(
+        msgspec.structs.replace(
+            _body(found),
+            results=[result for item in items if (result := await of_item(links, found, item))],
+            # the number of the item that comes next
+            next_cursor=str(items[-1].number + 1) if more else None,
+        )
+    )
+
+
+@operations.add(
+    "DELETE",
+    "/v1/services/studio/jobs/{task_id}",
+    {200: JobBody, 409: ErrorBody, **_ANSWERS},
+    parameters=(_TASK,),
+    scope=_SCOPES,
+)
+async def cancel(request: web.Request) -> web.Response:
+    """Cancel a job: what has not been begun is released and its tokens come back.
+
+    Photos that are being worked on are finished and charged.
+    """
+    before = await _job(request)
+    if before.closed and before.state != "cancelled":
+        raise Problem(409, "JOB_ENDED", f"this job has {before.state} already")
+    ask = CancelJob(account=request[ACCOUNT], job=before.id)
+    return json_response(_body(await request.app[BUS].request(ask, 10.0)))
+
+
+@operations.add(
+    "GET",
+    "/v1/services/studio/jobs/{task_id}/events",
+    {200: None, 204: None, 422: ErrorBody, **_ANSWERS},
+    parameters=(
+        _TASK,
+        Parameter("Last-Event-ID", "header", "The last event that was heard; those after it come"),
+        Parameter("last_event_id", "query", "The same, for clients that cannot send the header"),
+    ),
+    scope=_SCOPES,
+)
+async def events(request: web.Request) -> web.StreamResponse:
+    """Follow a job by server-sent events until it has ended.
+
+    `progress` tells where it stands when the stream begins. `item` tells of each photo that has
+    ended, once, in the order in which they ended, with its result; its id is its place in that
+    order. `completed`, `failed` or `cancelled` comes last. A client that comes back with the id it
+    heard last hears everything after that; one that has heard the end is answered 204.
+    """
+    heard = _last_event(request)
+    found = await _job(request)
+    if heard > found.total:
+        return web.Response(status=204)
+    async with request.app[STREAMS].of(request[ACCOUNT], found.id) as stream:
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+                "X-Request-Id": request["request_id"],
+            }
+        )
+        await response.prepare(request)
+        async with broken_off(request):
+            await response.write(
+                f"retry: {_RETRY_MS}\n\n".encode() + _event("progress", None, _body(found))
+            )
+            await _follow(request, response, stream, heard)
+            await response.write_eof()
+        return response
+
+
+@operations.add(
+    "GET",
+    "/v1/services/studio/jobs/{task_id}/archive",
+    {200: None, 409: ErrorBody, **_ANSWERS},
+    parameters=(_TASK,),
+    scope=_SCOPES,
+)
+async def archive(request: web.Request) -> web.StreamResponse:
+    """Download everything that a job made as one ZIP, with a receipt of it as CSV."""
+    found = await _job(request)
+    if not found.closed:
+        raise Problem(409, "JOB_NOT_ENDED", "the archive is there once the job has ended")
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/zip",
+            "Content-Disposition": f'attachment; filename="{found.id}.zip"',
+            "Cache-Control": "private, no-store",
+            "X-Request-Id": request["request_id"],
+        }
+    )
+    await response.prepare(request)
+    async with broken_off(request):
+        if request.method != "HEAD":
+            pieces = archives.of_portraits(request.app[STORAGE], _all_items(request, found))
+            async for piece in pieces:
+                await response.write(piece)
+        await response.write_eof()
+    return response
+
+
+async def _follow(
+    request: web.Request, response: web.StreamResponse, stream: Stream, heard: int
+) -> None:
+    """Tell what happens, until the job has ended or the gateway stops."""
+    go_on = True
+    while go_on:
+        # the job is asked for first: if it had closed by then, all its items had ended
+        found = await _job(request)
+        async for item in _ended(request, found, heard):
+            heard = item.order or heard
+            await response.write(await _item_event(request, found, item))
+        if found.closed:
+            await response.write(_event(found.state, found.total + 1, _body(found)))
+            return
+        go_on = await stream.wait()
+        # a comment: it keeps the connection, and tells whether the client is still there
+        await response.write(b": \n\n")
+
+
+async def _job(request: web.Request) -> Job:
+    """Return the job in the path. Raises NotFound, also for another account's."""
+    task = JobId(identifier(request, "task_id", "job"))
+    return await request.app[BUS].request(GetJob(account=request[ACCOUNT], job=task))
+
+
+async def _items(request: web.Request, job: Job, after: int, limit: int) -> tuple[list[Item], bool]:
+    """Return items by number, and whether others follow."""
+    found: list[Item] = []
+    more = True
+    while more and len(found) < limit:
+        page = await request.app[BUS].request(
+            GetItems(
+                account=request[ACCOUNT],
+                job=job.id,
+                after=found[-1].number if found else after,
+                limit=min(_IN_MESSAGE, limit - len(found)),
+            )
+        )
+        found += page.items
+        more = page.more
+    return found, more
+
+
+async def _all_items(request: web.Request, job: Job) -> AsyncIterator[Item]:
+    after, more = -1, True
+    while more:
+        items, more = await _items(request, job, after, _IN_MESSAGE)
+        for item in items:
+            yield item
+            after = item.number
+
+
+async def _ended(request: web.Request, job: Job, heard: int) -> AsyncIterator[Item]:
+    """Yield the items that ended after so many others."""
+    more = True
+    while more:
+        page = await request.app[BUS].request(
+            GetEnded(account=request[ACCOUNT], job=job.id, after=heard, limit=_IN_MESSAGE)
+        )
+        more = page.more
+        for item in page.items:
+            yield item
+            heard = item.order or heard
+
+
+async def _item_event(request: web.Request, job: Job, item: Item) -> bytes:
+    data = {
+        "number": item.number,
+        "status": item.state,
+        "progress": _progress(item.order or 0, job.total),
+        "result": await of_item(_links(request), job, item),
+    }
+    return _event("item", item.order, data)
+
+
+def _event(name: str, number: int | None, data: Any) -> bytes:  # noqa: ANN401 - any encodable value
+    identified = f"id: {number}\n" if number is not None else ""
+    return f"event: {name}\n{identified}data: ".encode() + msgspec.json.encode(data) + b"\n\n"
+
+
+def _last_event(request: web.Request) -> int:
+    text = request.headers.get("Last-Event-ID") or request.query.get("last_event_id") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        sentence = "Last-Event-ID must be the id of an event of this job"
+        raise Problem(422, "INVALID_REQUEST", sentence)
+    return int(text)
+
+
+def _status(request: web.Request) -> Status | None:
+    text = request.query.get("status")
+    for status in get_args(Status):
+        if text == status:
+            return status  # type: ignore[no-any-return] # one of the literals
+    if text is None:
+        return None
+    sentence = f"status must be one of {', '.join(get_args(Status))}"
+    raise Problem(422, "INVALID_REQUEST", sentence)
+
+
+def _links(request: web.Request) -> Links:
+    return Links(request.app[STORAGE], request.app[SETTINGS].link_seconds)
+
+
+def _progress(ended: int, total: int) -> ProgressBody:
+    percentage = round(100 * ended / total, 1)
+    return ProgressBody(current=ended, total=total, percentage=percentage)
+
+
+def _body(job: Job) -> JobBody:
+    return JobBody(
+        task_id=job.id,
+        status=job.state,
+        progress=_progress(job.ended, job.total),
+        kind=job.kind,
+        total_files=job.total,
+        succeeded=job.succeeded,
+        failed=job.failed,
+        cancelled=job.cancelled,
+        tokens_deducted=job.deducted,
+        tokens_refunded=job.deducted - job.consumed if job.closed else None,
+        wallet_transaction_id=job.transaction_id,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.closed_at,
+        receipt=receipt_from(job.measures) if job.closed else None,
+        error=ErrorOfOne(code=job.code, message=job.message) if job.code else None,
+    )

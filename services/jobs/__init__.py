@@ -1,0 +1,1 @@
+"""The job book: batches, their items, handing them to workers, closing each job exactly once."""

@@ -1,0 +1,140 @@
+"""Items end here, and nowhere else: each once, in an order of their own, while the job is locked.
+
+When the last one has ended the job is `closing`, and `closing.py` does the rest.
+"""
+
+import math
+from dataclasses import dataclass
+
+from asyncpg import Record
+
+from kit.database import Connection
+from proto.ids import AccountId, JobId
+from proto.jobs import Failed, Succeeded
+from services.jobs import rows
+
+LOCK = """
+SELECT state, total, succeeded, failed, cancelled, measures FROM jobs.jobs
+WHERE account_id = $1 AND id = $2 AND state IN ('queued', 'running') FOR NO KEY UPDATE
+"""
+
+END_TAKEN = """
+WITH ending AS (
+    SELECT number, row_number() OVER (ORDER BY number) AS place FROM jobs.items
+    WHERE account_id = $1 AND job_id = $2 AND (
+        (number = $3 AND state = 'running' AND attempt = $4)
+        OR (same_as = $3 AND state = 'waiting'
+            AND EXISTS (SELECT FROM jobs.items AS o WHERE o.job_id = $2 AND o.number = $3
+                        AND o.state = 'running' AND o.attempt = $4)))
+)
+UPDATE jobs.items AS i
+SET state = $5, result = $6, code = $7, message = $8, ended = $9 + place, ended_at = now(),
+    work = ''
+FROM ending WHERE i.job_id = $2 AND i.number = ending.number
+RETURNING i.number
+"""
+"""An item that its attempt has finished, with those that are the same. Another attempt that is let
+in at the same moment finds it ended: one result is as good as the other."""
+
+END_OPEN = """
+WITH open AS MATERIALIZED (
+    SELECT number, same_as FROM jobs.items
+    WHERE account_id = $1 AND job_id = $2 AND state IN ('waiting', 'queued')
+    ORDER BY number FOR UPDATE
+), ending AS (
+    SELECT number, row_number() OVER (ORDER BY number) AS place FROM open
+    WHERE same_as IS NULL OR same_as IN (SELECT number FROM open)
+)
+UPDATE jobs.items AS i
+SET state = $3, code = $4, message = $5, ended = $6 + place, ended_at = now(), work = ''
+FROM ending WHERE i.job_id = $2 AND i.number = ending.number
+RETURNING i.number
+"""
+"""Everything that no worker has taken; locked first, because a worker may be taking one."""
+
+COUNT = """
+UPDATE jobs.jobs SET
+    succeeded = succeeded + $3, failed = failed + $4, cancelled = cancelled + $5, measures = $6,
+    state = CASE WHEN succeeded + failed + cancelled + $3 + $4 + $5 = total THEN 'closing'
+                 ELSE 'running' END,
+    started_at = coalesce(started_at, now())
+WHERE account_id = $1 AND id = $2
+RETURNING state = 'closing'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ended."""
+
+    items: int
+    last: bool
+    """Whether nothing of the job is open any more."""
+
+
+NOTHING = Ended(0, last=False)
+
+
+async def end_taken(
+    connection: Connection,
+    account: AccountId,
+    job: JobId,
+    number: int,
+    attempt: object,
+    outcome: Succeeded | Failed,
+) -> Ended:
+    """End an item as its attempt says, if that attempt still counts. Inside a transaction."""
+    locked = await connection.fetchrow(LOCK, account, job)
+    if locked is None:
+        return NOTHING
+    succeeded = isinstance(outcome, Succeeded)
+    ended = await connection.fetch(
+        END_TAKEN,
+        account,
+        job,
+        number,
+        attempt,
+        "succeeded" if succeeded else "failed",
+        outcome.result if isinstance(outcome, Succeeded) else None,
+        "" if isinstance(outcome, Succeeded) else outcome.code,
+        "" if isinstance(outcome, Succeeded) else outcome.message,
+        _ended(locked),
+    )
+    if not ended:
+        return NOTHING
+    measures = rows.tallies(locked["measures"])
+    if isinstance(outcome, Succeeded):
+        for name, value in outcome.measures.items():
+            # JSON knows no infinity, and one such value would be the mean of all
+            if math.isfinite(value):
+                measures.setdefault(name, rows.Tally()).add(value)
+    counts = (len(ended), 0, 0) if succeeded else (0, len(ended), 0)
+    last = await connection.fetchval(COUNT, account, job, *counts, rows.written(measures))
+    return Ended(len(ended), bool(last))
+
+
+async def end_open(
+    connection: Connection, account: AccountId, job: JobId, *, cancelled: bool, why: Failed
+) -> Ended:
+    """End everything that has not been started. Inside a transaction."""
+    locked = await connection.fetchrow(LOCK, account, job)
+    if locked is None:
+        return NOTHING
+    ended = await connection.fetch(
+        END_OPEN,
+        account,
+        job,
+        "cancelled" if cancelled else "failed",
+        why.code,
+        why.message,
+        _ended(locked),
+    )
+    if not ended:
+        return NOTHING
+    counts = (0, 0, len(ended)) if cancelled else (0, len(ended), 0)
+    last = await connection.fetchval(COUNT, account, job, *counts, locked["measures"])
+    return Ended(len(ended), bool(last))
+
+
+def _ended(locked: Record) -> int:
+    return int(locked["succeeded"] + locked["failed"] + locked["cancelled"])

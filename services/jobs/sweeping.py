@@ -1,0 +1,163 @@
+"""What crashes, lost messages and time leave behind: found again, and brought to its end."""
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+
+from kit.bus import Bus
+from kit.database import Pool
+from kit.storage import Storage
+from proto.ids import AccountId, JobId, StorageKey
+from proto.jobs import STREAM, Failed
+from services.jobs import drafts, kinds
+from services.jobs.closing import Closing
+from services.jobs.ending import end_open
+from services.jobs.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+OLD_DRAFTS = """
+SELECT account_id, id FROM jobs.jobs
+WHERE state = 'draft' AND created_at < now() - $1::interval ORDER BY number LIMIT 100
+"""
+
+LEFT_TO_DO = """
+SELECT account_id, id, state FROM jobs.jobs WHERE state IN ('discarded', 'closing')
+UNION ALL
+SELECT account_id, id, state FROM jobs.jobs WHERE closed_at IS NOT NULL AND told_at IS NULL
+LIMIT 100
+"""
+
+HANDED_OUT = """
+SELECT count(*) FROM jobs.jobs AS j JOIN jobs.items AS i ON i.job_id = j.id
+WHERE j.kind = $1 AND j.state IN ('queued', 'running') AND i.state IN ('queued', 'running')
+"""
+
+LOST_TICKETS = """
+UPDATE jobs.items AS i SET state = 'waiting'
+FROM jobs.jobs AS j
+WHERE j.kind = $1 AND j.state IN ('queued', 'running') AND i.job_id = j.id
+  AND i.state = 'queued' AND i.handed_out_at < now() - $2::interval
+"""
+"""One that was not lost is answered with NotDue when it comes up twice."""
+
+OVERDUE = """
+UPDATE jobs.items AS i SET state = 'waiting', attempt = NULL
+FROM jobs.jobs AS j JOIN jobs.kinds AS k ON k.name = j.kind
+WHERE j.state = 'running' AND i.job_id = j.id AND i.state = 'running'
+  AND i.taken_at < now() - (k.most_seconds + $1) * interval '1 second'
+"""
+
+TOO_OLD = """
+SELECT account_id, id FROM jobs.jobs
+WHERE state IN ('queued', 'running') AND queued_at < now() - $1::interval
+  AND EXISTS (SELECT FROM jobs.items WHERE job_id = id AND items.state IN ('waiting', 'queued'))
+LIMIT 100
+"""
+
+EXPIRED = """
+SELECT account_id, id, outputs FROM jobs.jobs
+WHERE closed_at < now() - $1::interval AND told_at IS NOT NULL ORDER BY closed_at LIMIT 100
+"""
+
+FORGET = """
+DELETE FROM jobs.jobs WHERE account_id = $1 AND id = $2
+"""
+
+INPUTS = """
+SELECT inputs FROM jobs.jobs WHERE inputs IS NOT NULL AND closed_at IS NULL
+"""
+
+_LOST_AFTER = timedelta(seconds=10)
+_GRACE_SECONDS = 30.0
+"""After the longest that an item may take; its worker gives up by itself before that."""
+_TIMED_OUT = Failed(code="TIMED_OUT", message="the job was not done within the time it may take")
+
+
+class Sweeping:
+    """One round at a time; any replica may do it."""
+
+    def __init__(
+        self, pool: Pool, bus: Bus, storage: Storage, closing: Closing, settings: Settings
+    ) -> None:
+        self._pool = pool
+        self._bus = bus
+        self._storage = storage
+        self._closing = closing
+        self._settings = settings
+
+    async def bring_to_an_end(self) -> None:
+        """Discard old drafts, fail what took too long, close and tell what was left."""
+        drafts_older_than = timedelta(seconds=self._settings.draft_seconds)
+        for row in await self._pool.fetch(OLD_DRAFTS, drafts_older_than):
+            await drafts.discard(self._pool, AccountId(row["account_id"]), JobId(row["id"]))
+        for row in await self._pool.fetch(TOO_OLD, timedelta(hours=self._settings.job_hours)):
+            async with self._pool.acquire() as connection, connection.transaction():
+                key = AccountId(row["account_id"]), JobId(row["id"])
+                await end_open(connection, *key, cancelled=False, why=_TIMED_OUT)
+        for row in await self._pool.fetch(LEFT_TO_DO):
+            await self._finish(AccountId(row["account_id"]), JobId(row["id"]), row["state"])
+
+    async def _finish(self, account: AccountId, job: JobId, state: str) -> None:
+        try:
+            if state != "discarded":
+                await self._closing.close(account, job)
+            elif folder := await drafts.give_back(self._pool, self._bus, account, job):
+                await self._storage.delete_folder(StorageKey(folder))
+        except Exception as error:  # noqa: BLE001 - one that cannot end must not keep the others
+            log.warning("job not ended", job=str(job), error=str(error) or type(error).__name__)
+
+    async def look_for_lost(self) -> int:
+        """Put items back into the book whose tickets or workers are gone. Returns how many."""
+        found = _count(await self._pool.execute(OVERDUE, _GRACE_SECONDS))
+        names = await kinds.names(self._pool)
+        jetstream = self._bus.client.jetstream()
+        for kind in names:
+            handed_out = await self._pool.fetchval(HANDED_OUT, kind)
+            try:
+                queue = await jetstream.consumer_info(STREAM, kind)
+                there = (queue.num_pending or 0) + (queue.num_ack_pending or 0)
+            except NotFoundError:
+                await kinds.declare_queues(jetstream, names)
+                there = 0
+            except NatsError as error:
+                log.warning("queue not seen", kind=kind, error=str(error))
+                continue
+            if there < handed_out:
+                found += _count(await self._pool.execute(LOST_TICKETS, kind, _LOST_AFTER))
+        if found:
+            log.warning("items put back whose tickets or workers were lost", count=found)
+        return found
+
+    async def clear_storage(self) -> None:
+        """Remove results whose time is over, with their jobs, and uploads that nobody needs."""
+        kept = timedelta(days=self._settings.keep_days)
+        for row in await self._pool.fetch(EXPIRED, kept):
+            await self._storage.delete_folder(StorageKey(row["outputs"]))
+            await self._pool.execute(FORGET, row["account_id"], row["id"])
+        now = datetime.now(UTC)
+        await self._storage.delete_older(StorageKey("outputs"), now - kept)
+        await self._clear_uploads(now - timedelta(hours=self._settings.upload_hours))
+
+    async def _clear_uploads(self, before: datetime) -> None:
+        """Remove uploads of which no part was written lately, unless a job still needs them."""
+        last_written: dict[StorageKey, datetime] = {}
+        async for key, written in self._storage.list(StorageKey("uploads")):
+            folder = StorageKey(key.rpartition("/")[0])
+            last_written[folder] = max(written, last_written.get(folder, written))
+        old = {folder for folder, written in last_written.items() if written < before}
+        if old:
+            old -= {row["inputs"] for row in await self._pool.fetch(INPUTS)}
+        for folder in old:
+            await self._storage.delete_folder(folder)
+        if old:
+            log.info("removed uploads left behind", count=len(old))
+        # what a writer that was killed midway left has no key yet
+        await self._storage.delete_unfinished(StorageKey("uploads"), before)
+
+
+def _count(status: str) -> int:
+    """Return how many rows a statement touched: `UPDATE 3`."""
+    return int(status.rpartition(" ")[2])
