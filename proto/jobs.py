@@ -26,6 +26,9 @@ MOST_ADDED = 500
 MOST_WORK_BYTES = 8_192
 MOST_RESULT_BYTES = 16_384
 
+Code = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00]*$")]
+Sentence = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*$")]
+
 JobState = Literal["draft", "queued", "running", "completed", "failed", "cancelled"]
 """A draft waits to be started. Completed: at least one item succeeded and none was cancelled."""
 
@@ -113,8 +116,8 @@ class Succeeded(Message, tag="succeeded"):
 class Failed(Message, tag="failed"):
     """The work cannot be done, whoever tries; it is not charged."""
 
-    code: Annotated[str, Meta(max_length=100)]
-    message: Annotated[str, Meta(max_length=1000)]
+    code: Code
+    message: Sentence
 
 
 class PutBack(Message, tag="put-back"):
@@ -123,9 +126,9 @@ class PutBack(Message, tag="put-back"):
     seconds: Annotated[float, Meta(ge=0, le=3600)]
     counts: bool
     """Whether it counts as an attempt: a fault does, models that are away do not."""
-    code: Annotated[str, Meta(max_length=100)] = "ENGINE_UNAVAILABLE"
+    code: Code = "ENGINE_UNAVAILABLE"
     """What to say if there is no further attempt."""
-    message: Annotated[str, Meta(max_length=1000)] = "the engine was not available for too long"
+    message: Sentence = "the engine was not available for too long"
 
 
 Outcome = Succeeded | Failed | PutBack

@@ -98,12 +98,7 @@ class HandingOut:
     async def run(self) -> None:
         """Hand out until this is cancelled."""
         while True:
-            try:
-                for row in await self._pool.fetch(WAITING_KINDS):
-                    await self.hand_out(row["kind"])
-            except Exception as error:  # noqa: BLE001 - the next round tries again, whatever it was
-                log.warning("nothing handed out", error=str(error) or type(error).__name__)
-                await asyncio.sleep(_LONGEST_SECONDS)
+            await self._round()
             await asyncio.sleep(_SHORTEST_SECONDS)
             try:
                 async with asyncio.timeout(_LONGEST_SECONDS):
@@ -111,6 +106,20 @@ class HandingOut:
             except TimeoutError:
                 pass
             self._wanted.clear()
+
+    async def _round(self) -> None:
+        """Fill the queue of every kind with something waiting; one that fails keeps no other."""
+        try:
+            waiting = [row["kind"] for row in await self._pool.fetch(WAITING_KINDS)]
+        except Exception as error:  # noqa: BLE001 - the next round tries again, whatever it was
+            log.warning("nothing handed out", error=str(error) or type(error).__name__)
+            return
+        for kind in waiting:
+            try:
+                await self.hand_out(kind)
+            except Exception as error:  # noqa: BLE001 - as above
+                reason = str(error) or type(error).__name__
+                log.warning("nothing handed out", kind=kind, error=reason)
 
     async def hand_out(self, kind: str) -> int:
         """Fill the queue of a kind. Returns how many items went into it."""

@@ -37,11 +37,12 @@ UPDATE jobs.items AS i SET
 FROM jobs.jobs AS j JOIN jobs.kinds AS k ON k.name = j.kind
 WHERE i.account_id = $1 AND i.job_id = $2 AND i.number = $3 AND j.id = $2
   AND i.state = 'running' AND i.attempt = $4
+  AND j.cancelled = 0
   AND (CASE WHEN $5 THEN i.attempts < k.most_attempts
             ELSE i.first_taken_at > now() - $7::interval END)
 RETURNING true
 """
-"""Nothing, when there is no further attempt."""
+"""Nothing, when there is no further attempt, or nobody wants one since the job was cancelled."""
 
 
 async def take(pool: Pool, request: TakeItem) -> tuple[Taken | NotDue, Ended]:

@@ -36,18 +36,28 @@ WHERE j.kind = $1 AND j.state IN ('queued', 'running') AND i.state IN ('queued',
 """
 
 LOST_TICKETS = """
+WITH lost AS MATERIALIZED (
+    SELECT i.job_id, i.number FROM jobs.jobs AS j JOIN jobs.items AS i ON i.job_id = j.id
+    WHERE j.kind = $1 AND j.state IN ('queued', 'running')
+      AND i.state = 'queued' AND i.handed_out_at < now() - $2::interval
+    FOR UPDATE OF i SKIP LOCKED
+)
 UPDATE jobs.items AS i SET state = 'waiting'
-FROM jobs.jobs AS j
-WHERE j.kind = $1 AND j.state IN ('queued', 'running') AND i.job_id = j.id
-  AND i.state = 'queued' AND i.handed_out_at < now() - $2::interval
+FROM lost WHERE i.job_id = lost.job_id AND i.number = lost.number
 """
 """One that was not lost is answered with NotDue when it comes up twice."""
 
 OVERDUE = """
+WITH overdue AS MATERIALIZED (
+    SELECT i.job_id, i.number
+    FROM jobs.jobs AS j
+    JOIN jobs.kinds AS k ON k.name = j.kind JOIN jobs.items AS i ON i.job_id = j.id
+    WHERE j.state = 'running' AND i.state = 'running'
+      AND i.taken_at < now() - (k.most_seconds + $1) * interval '1 second'
+    FOR UPDATE OF i SKIP LOCKED
+)
 UPDATE jobs.items AS i SET state = 'waiting', attempt = NULL
-FROM jobs.jobs AS j JOIN jobs.kinds AS k ON k.name = j.kind
-WHERE j.state = 'running' AND i.job_id = j.id AND i.state = 'running'
-  AND i.taken_at < now() - (k.most_seconds + $1) * interval '1 second'
+FROM overdue WHERE i.job_id = overdue.job_id AND i.number = overdue.number
 """
 
 TOO_OLD = """
