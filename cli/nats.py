@@ -39,7 +39,7 @@ from proto.jobs import (
     StartJob,
     TakeItem,
 )
-from proto.wallet import Attach, Grant, Reconcile, Refund, Settle
+from proto.wallet import Attach, Grant, Reconcile, Refund, Release, Settle
 
 OPERATOR = "operator"
 """May say everything: for whoever runs the stack."""
@@ -89,6 +89,7 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
         Attach.subject,
         Settle.subject,
         Refund.subject,
+        Release.subject,
         "events.job.>",
         "progress.>",
         "work.>",

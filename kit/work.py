@@ -6,8 +6,8 @@ the ticket to another. While the job book cannot be reached, the worker holds on
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 from uuid import uuid4
 
@@ -53,6 +53,10 @@ _PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _PUT_BACK_SECONDS = 3.0
 _REGISTER_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+"""Within what a supervisor waits for, 30."""
+_MOST_FAULTS = 20
+"""Of the job book at one question; then the ticket goes back to the queue."""
 _MOST_LETTERS = 1_000
 """Of the message of a failure."""
 
@@ -67,6 +71,7 @@ class Worker:
         self._at_once = at_once
         self._registered = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._room = _Room()
         self._busy: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -83,12 +88,19 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        # nothing new is taken; what was taken is finished
+        # nothing new is taken; what was taken is finished, or put back if it takes too long
+        if self._busy:
+            _, late = await asyncio.wait(self._busy, timeout=_STOP_SECONDS)
+            for task in late:
+                task.cancel()
         while self._busy:
             await asyncio.gather(*self._busy, return_exceptions=True)
 
     def stop(self) -> None:
-        """Take nothing more, finish what is under way, and return from `run`."""
+        """Take nothing more, finish what is under way, and return from `run`.
+
+        What is not finished within 20 seconds is put back, and does not count as an attempt.
+        """
         self._stopping.set()
 
     async def _register(self) -> None:
@@ -152,20 +164,35 @@ class Worker:
             heart.cancel()
 
     async def _carry_out(self, message: Msg) -> None:
-        ticket = decoder(Ticket).decode(message.data)
+        """Carry a ticket out; alone, if whoever had it before is gone.
+
+        An item that kills its worker takes those beside it along. Alone it can only harm itself,
+        and the others do not use up their attempts.
+        """
+        again = message.metadata.num_delivered > 1
+        async with self._room.entered(alone=again):
+            await self._take_and_finish(decoder(Ticket).decode(message.data), again)
+
+    async def _take_and_finish(self, ticket: Ticket, again: bool) -> None:
         attempt = uuid4()
         take = TakeItem(
             account=ticket.account,
             job=ticket.job,
             number=ticket.number,
             attempt=attempt,
-            again=message.metadata.num_delivered > 1,
+            again=again,
         )
         taken = await self._insist(take)
         if not isinstance(taken, Taken):
             return
         context.correlation_id.set(taken.correlation_id)
-        outcome = await self._outcome(taken)
+        outcome: Succeeded | Failed | PutBack
+        try:
+            outcome = await self._outcome(taken)
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+            outcome = PutBack(seconds=0, counts=False)
         finish = FinishItem(
             account=ticket.account,
             job=ticket.job,
@@ -197,16 +224,51 @@ class Worker:
 
     async def _insist(self, request: Request[Reply]) -> Reply:
         """Ask the job book until it answers: it, or its database, may be starting again."""
-        pause = _PAUSE_SECONDS
+        pause, faults = _PAUSE_SECONDS, 0
         while True:
             try:
                 return await self._bus.request(request)
             except (Unavailable, Internal) as error:
                 log.warning("job book does not answer", error=str(error))
-                if self._stopping.is_set():
+                faults += isinstance(error, Internal)
+                if self._stopping.is_set() or faults == _MOST_FAULTS:
                     raise
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+class _Room:
+    """Lets several in at a time, or one alone, who then goes before the others."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._alone = False
+        self._wanting_to_be_alone = 0
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def entered(self, *, alone: bool) -> AsyncIterator[None]:
+        async with self._changed:
+            if alone:
+                self._wanting_to_be_alone += 1
+                try:
+                    await self._changed.wait_for(lambda: not self._inside)
+                finally:
+                    self._wanting_to_be_alone -= 1
+                    self._changed.notify_all()
+            else:
+                await self._changed.wait_for(
+                    lambda: not self._alone and not self._wanting_to_be_alone
+                )
+            self._inside += 1
+            self._alone = alone
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._inside -= 1
+                self._alone = False
+                self._changed.notify_all()
 
 
 def _written(error: Refusal) -> str:

@@ -100,6 +100,19 @@ class Refund(Request[Reservation], subject="wallet.refund"):
     number: int
 
 
+class Release(Request[Reservation], subject="wallet.release"):
+    """Give a hold back unless it waits for another job, which then ends it.
+
+    Raises IdempotencyConflict when it does, ReservationEnded when it was settled, NotFound.
+    Releasing what was refunded, or has expired, answers as the first time.
+    """
+
+    account: AccountId
+    number: int
+    job: JobId | None = None
+    """The job for which it may wait."""
+
+
 Reason = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
 
 

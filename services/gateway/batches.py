@@ -1,16 +1,21 @@
 """Beginning a job: hold the tokens, write the items into the job book, let the work begin.
 
 Whatever goes wrong on the way is undone: the draft is discarded and the tokens go back. If this
-process dies in between, the hold lapses or the job book discards the draft by itself.
+process dies in between, the hold lapses or the job book discards the draft by itself. Each attempt
+drafts a job of its own; attempts of one call under an idempotency key share a hold, which pays for
+one job: the job book answers with the one that was started under it.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID, uuid5
+from uuid import uuid4
 
 from aiohttp import web
 
+from kit.bus import Bus
 from proto.accounts import Caller
+from proto.errors import IdempotencyConflict, Internal, ReservationEnded, Unavailable
 from proto.ids import JobId, StorageKey
 from proto.jobs import MOST_ADDED, AddItems, CreateJob, Job, NewItem, StartJob
 from proto.wallet import Reservation
@@ -22,8 +27,8 @@ BEGIN_SECONDS = 120.0
 
 _MOST_BYTES = 500_000
 """Of work in one message."""
-_JOBS = UUID("0a5d3c4e-7a40-4c8e-9d6c-2f9a5b1c7e61")
-"""Names jobs by their holds: an attempt that is repeated under the same hold is the same job."""
+_START_SECONDS = 20.0
+_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,26 +54,32 @@ class Begun:
     """If not, an earlier attempt of the same call did, with inputs of its own."""
 
 
+class PerhapsBegun(Unavailable):
+    """Nobody said whether the job has begun; it may need its inputs."""
+
+
 async def begin(app: web.Application, caller: Caller, order: Order, batch: Batch) -> Begun:
-    """Begin a job. Raises InsufficientTokens, SpendCapReached, QueueFull, Unavailable."""
+    """Begin a job, or find the one that an earlier attempt of the same call has begun.
+
+    Raises InsufficientTokens, SpendCapReached, QueueFull, Unavailable.
+    """
     hold = await app[BILLING].hold(caller, order)
-    job = JobId(uuid5(_JOBS, f"{caller.account}:{hold.number}"))
+    job = JobId(uuid4())
     try:
-        return await _begin(app, caller, order, batch, hold, job)
+        return await _begin(app[BUS], caller, order, batch, hold, job)
+    except PerhapsBegun:
+        # the next attempt of the same call will find it; for one that cannot be repeated, undo it
+        if order.call is None:
+            await app[BILLING].give_up(hold, caller.account, job)
+        raise
     except BaseException:
         await app[BILLING].give_up(hold, caller.account, job)
         raise
 
 
 async def _begin(
-    app: web.Application,
-    caller: Caller,
-    order: Order,
-    batch: Batch,
-    hold: Reservation,
-    job: JobId,
+    bus: Bus, caller: Caller, order: Order, batch: Batch, hold: Reservation, job: JobId
 ) -> Begun:
-    bus = app[BUS]
     draft = await bus.request(
         CreateJob(
             account=caller.account,
@@ -82,12 +93,28 @@ async def _begin(
             outputs=batch.outputs,
         )
     )
-    if draft.state != "draft":
+    if draft.id != job:
         return Begun(draft, anew=False)
     for items in _pages(batch.items):
         await bus.request(AddItems(account=caller.account, job=job, items=items))
-    started = await bus.request(StartJob(account=caller.account, job=job), 15.0)
-    return Begun(started, anew=True)
+    return Begun(await _start(bus, StartJob(account=caller.account, job=job)), anew=True)
+
+
+async def _start(bus: Bus, start: StartJob) -> Job:
+    """Start a job, asking again while nobody says whether it has started.
+
+    Raises PerhapsBegun when nobody says, Unavailable when another attempt has the hold.
+    """
+    give_up = asyncio.get_running_loop().time() + _START_SECONDS
+    while True:
+        try:
+            return await bus.request(start, _START_SECONDS)
+        except (ReservationEnded, IdempotencyConflict) as error:
+            raise Unavailable(f"another attempt of this call is ahead: {error}") from error
+        except (Unavailable, Internal) as error:
+            if asyncio.get_running_loop().time() > give_up:
+                raise PerhapsBegun("nobody says whether the job has begun") from error
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _pages(items: Sequence[NewItem]) -> list[list[NewItem]]:

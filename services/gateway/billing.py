@@ -20,12 +20,13 @@ from proto.errors import (
     Internal,
     NotFound,
     Refusal,
+    ReservationEnded,
     Unavailable,
 )
 from proto.ids import AccountId, JobId
 from proto.jobs import CancelJob
 from proto.message import Request
-from proto.wallet import Refund, Reservation, Reserve, Settle
+from proto.wallet import Refund, Release, Reservation, Reserve, Settle
 
 log = structlog.get_logger(__name__)
 
@@ -110,12 +111,11 @@ class Billing:
         return await self._hold(caller, order, order.work_seconds + self._lease_margin)
 
     async def give_up(self, hold: Reservation, account: AccountId, job: JobId) -> None:
-        """Undo what was begun of a job: cancel it if it is there, and give the tokens back.
+        """Undo what this attempt has begun of a job, and give the tokens back.
 
-        A hold that was settled stays so: an earlier attempt of the same call has done the work.
+        Another attempt of the same call may use the same hold for a job of its own meanwhile; then
+        the hold is left to that one.
         """
-        if hold.state == "settled":
-            return
         await self._conclude(self._undo(hold, account, job))
 
     async def close(self) -> None:
@@ -149,8 +149,8 @@ class Billing:
         cancelled = await self._repeat(CancelJob(account=account, job=job), self._lease_margin)
         # a job that was there ends its hold itself; with one that cannot be asked, the hold lapses
         if cancelled == "missing":
-            refund = Refund(account=account, number=hold.number)
-            await self._repeat(refund, self._lease_margin)
+            release = Release(account=account, number=hold.number)
+            await self._repeat(release, self._lease_margin)
 
     async def _conclude(self, conclusion: Coroutine[Any, Any, object]) -> None:
         # shielded and kept, so that a request that is cancelled here still gives its hold an end
@@ -174,6 +174,10 @@ class Billing:
                 await asyncio.sleep(_PAUSE_SECONDS)
             except NotFound:
                 return "missing"
+            except (IdempotencyConflict, ReservationEnded) as error:
+                # another attempt has it, or has ended it
+                log.info("hold left as it is", subject=end.subject, reason=str(error))
+                return "done"
             except Refusal:
                 log.exception("hold not concluded", subject=end.subject)
                 return "given up"

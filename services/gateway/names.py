@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -28,7 +29,8 @@ def shown(name: str) -> str:
 def stems(names: Iterable[str]) -> list[str]:
     """Return for each file name a first part for output names: ASCII, safe, unique in the list."""
     taken: set[str] = set()
-    return [_unique(_stem(name), taken) for name in names]
+    counts: Counter[str] = Counter()
+    return [_unique(_stem(name), taken, counts) for name in names]
 
 
 def _stem(name: str) -> str:
@@ -38,10 +40,11 @@ def _stem(name: str) -> str:
     return safe[:_LONGEST_STEM] or "photo"
 
 
-def _unique(stem: str, taken: set[str]) -> str:
-    candidate, count = stem, 1
+def _unique(stem: str, taken: set[str], counts: Counter[str]) -> str:
+    """Number what is taken; `counts` says how far, so that thousands of one name take no longer."""
+    candidate, same = stem, stem.lower()
     while candidate.lower() in taken:
-        count += 1
-        candidate = f"{stem}-{count}"
+        counts[same] += 1
+        candidate = f"{stem}-{counts[same] + 1}"
     taken.add(candidate.lower())
     return candidate

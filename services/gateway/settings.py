@@ -73,6 +73,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Size of one upload with all its files")
     ] = 25_000_000_000
     max_json_bytes: Annotated[int, Meta(ge=1, description="Size of a JSON body")] = 1_000_000
+    max_url_list_bytes: Annotated[
+        int, Meta(ge=1, description="Size of a JSON body with the URLs of photos")
+    ] = 10_000_000
     engine_seconds: Annotated[
         float, Meta(gt=0, description="How long an engine may take for a request of one image")
     ] = 120.0

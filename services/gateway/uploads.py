@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kit.storage import ObjectTooLarge, Storage
 from proto.ids import StorageKey
@@ -65,7 +66,7 @@ async def receive(
         raise _too_large(settings) from error
     except (ConnectionError, web.RequestPayloadError) as error:
         raise Problem(400, "BODY_INCOMPLETE", "the body ended before it was whole") from error
-    except (ValueError, RuntimeError, EOFError) as error:
+    except (ValueError, RuntimeError, EOFError, HttpProcessingError) as error:
         raise Problem(400, "MALFORMED_FORM", "the form is not valid multipart/form-data") from error
     return upload
 

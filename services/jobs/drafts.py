@@ -4,7 +4,7 @@ import structlog
 
 from kit.bus import Bus
 from kit.context import correlation_id
-from kit.database import Pool
+from kit.database import Connection, Pool
 from proto.errors import (
     IdempotencyConflict,
     InvalidRequest,
@@ -15,9 +15,10 @@ from proto.errors import (
 )
 from proto.ids import AccountId, JobId
 from proto.jobs import AddItems, CreateJob, Job, StartJob
-from proto.wallet import Attach, Refund
+from proto.wallet import Attach, Release
 from services.jobs import rows
 from services.jobs.reading import JOB, missing
+from services.jobs.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -30,25 +31,23 @@ KIND = """
 SELECT true FROM jobs.kinds WHERE name = $1
 """
 
-OPEN_ITEMS = """
-SELECT coalesce(sum(total - succeeded - failed - cancelled), 0)::bigint FROM jobs.jobs
-WHERE account_id = $1 AND id <> $2 AND state IN ('draft', 'queued', 'running')
+STARTED_UNDER = """
+SELECT * FROM jobs.jobs
+WHERE account_id = $1 AND hold = $2 AND hold <> 0 AND state NOT IN ('draft', 'discarded')
+"""
+
+OPEN = """
+SELECT count(*) AS jobs,
+    coalesce(sum(total - succeeded - failed - cancelled), 0)::bigint AS items
+FROM jobs.jobs WHERE account_id = $1 AND id <> $2 AND state IN ('draft', 'queued', 'running')
 """
 
 CREATE = """
 INSERT INTO jobs.jobs
     (id, account_id, kind, hold, unit_tokens, total, details, inputs, outputs, correlation_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-ON CONFLICT (id) DO UPDATE SET
-    kind = excluded.kind, hold = excluded.hold, unit_tokens = excluded.unit_tokens,
-    total = excluded.total, details = excluded.details, inputs = excluded.inputs,
-    outputs = excluded.outputs, correlation_id = excluded.correlation_id, created_at = now()
-WHERE jobs.account_id = excluded.account_id AND jobs.state = 'draft'
+ON CONFLICT (id) DO NOTHING
 RETURNING *
-"""
-
-CLEAR = """
-DELETE FROM jobs.items WHERE job_id = $1 AND account_id = $2
 """
 
 ADD = """
@@ -73,10 +72,9 @@ WHERE i.account_id = $1 AND i.job_id = $2 AND i.same_as IS NOT NULL AND o.number
 
 START = """
 UPDATE jobs.jobs SET state = 'queued', queued_at = now()
-WHERE account_id = $1 AND id = $2 AND state = 'draft' AND created_at = $3
+WHERE account_id = $1 AND id = $2 AND state = 'draft'
 RETURNING *
 """
-"""Only the draft that was looked at: one begun afresh since has none of its items."""
 
 DISCARD = """
 UPDATE jobs.jobs SET state = 'discarded' WHERE account_id = $1 AND id = $2 AND state = 'draft'
@@ -92,21 +90,22 @@ DELETE FROM jobs.jobs WHERE account_id = $1 AND id = $2 AND state = 'discarded'
 """
 
 
-async def create(pool: Pool, request: CreateJob, most_open_items: int) -> Job:
-    """Draft a job. Raises Unavailable, QueueFull, IdempotencyConflict."""
+async def create(pool: Pool, request: CreateJob, most: Settings) -> Job:
+    """Draft a job, or return the one that was started under the same hold.
+
+    Raises Unavailable, QueueFull, IdempotencyConflict.
+    """
     async with pool.acquire() as connection, connection.transaction():
         if not await connection.fetchval(KIND, request.kind):
             raise Unavailable(f"no engine has said that it does {request.kind}")
         await connection.execute(ONE_AT_A_TIME, request.account)
-        row = await connection.fetchrow(JOB, request.account, request.job)
-        if row is not None and row["state"] != "draft":
-            return rows.job(row)
-        open_items = await connection.fetchval(OPEN_ITEMS, request.account, request.job)
-        if open_items + request.total > most_open_items:
-            raise QueueFull(
-                f"{open_items:,} items of this account are still being worked on, and at most "
-                f"{most_open_items:,} may be; wait for a job to end"
-            )
+        started = await connection.fetchrow(STARTED_UNDER, request.account, request.hold)
+        if started is not None:
+            return rows.job(started)
+        found = await connection.fetchrow(JOB, request.account, request.job)
+        if found is not None:
+            return rows.job(found)
+        await _must_have_room(connection, request, most)
         row = await connection.fetchrow(
             CREATE,
             request.job,
@@ -122,7 +121,6 @@ async def create(pool: Pool, request: CreateJob, most_open_items: int) -> Job:
         )
         if row is None:
             raise IdempotencyConflict("there is another job under this id")
-        await connection.execute(CLEAR, request.job, request.account)
         return rows.job(row)
 
 
@@ -168,7 +166,7 @@ async def start(pool: Pool, bus: Bus, request: StartJob) -> Job:
         attached = await bus.request(attach)
         if attached.reserved < row["total"] * row["unit_tokens"]:
             raise InvalidRequest("the hold does not cover the job")
-    started = await pool.fetchrow(START, *key, row["created_at"]) or await pool.fetchrow(JOB, *key)
+    started = await pool.fetchrow(START, *key) or await pool.fetchrow(JOB, *key)
     if started is None or started["state"] == "draft":
         raise missing()
     return rows.job(started)
@@ -189,9 +187,26 @@ async def give_back(pool: Pool, bus: Bus, account: AccountId, job: JobId) -> str
         return None
     if row["hold"]:
         try:
-            await bus.request(Refund(account=account, number=row["hold"]))
-        except (ReservationEnded, NotFound) as error:
-            log.info("hold of a draft had ended", job=str(job), reason=str(error))
+            await bus.request(Release(account=account, number=row["hold"], job=job))
+        except (ReservationEnded, NotFound, IdempotencyConflict) as error:
+            log.info("hold of a draft not given back", job=str(job), reason=str(error))
     await pool.execute(REMOVE, account, job)
     folder: str | None = row["inputs"]
     return folder
+
+
+async def _must_have_room(connection: Connection, request: CreateJob, most: Settings) -> None:
+    """Raise QueueFull when the account has too much under way."""
+    under_way = await connection.fetchrow(OPEN, request.account, request.job)
+    if under_way is None:
+        raise AssertionError("an aggregate has a row")
+    if under_way["items"] + request.total > most.most_open_items:
+        raise QueueFull(
+            f"{under_way['items']:,} items of this account are still being worked on, and at most "
+            f"{most.most_open_items:,} may be; wait for a job to end"
+        )
+    if under_way["jobs"] >= most.most_open_jobs:
+        raise QueueFull(
+            f"{under_way['jobs']:,} jobs of this account have not ended, and no more may be open; "
+            "wait for one to end"
+        )

@@ -82,8 +82,13 @@ async def end_taken(
     number: int,
     attempt: object,
     outcome: Succeeded | Failed,
+    *,
+    cancelled: bool = False,
 ) -> Ended:
-    """End an item as its attempt says, if that attempt still counts. Inside a transaction."""
+    """End an item as its attempt says, if that attempt still counts. Inside a transaction.
+
+    One that failed because nobody wants it any more counts as cancelled.
+    """
     locked = await connection.fetchrow(LOCK, account, job)
     if locked is None:
         return NOTHING
@@ -94,7 +99,7 @@ async def end_taken(
         job,
         number,
         attempt,
-        "succeeded" if succeeded else "failed",
+        "succeeded" if succeeded else "cancelled" if cancelled else "failed",
         outcome.result if isinstance(outcome, Succeeded) else None,
         "" if isinstance(outcome, Succeeded) else outcome.code,
         "" if isinstance(outcome, Succeeded) else outcome.message,
@@ -108,7 +113,7 @@ async def end_taken(
             # JSON knows no infinity, and one such value would be the mean of all
             if math.isfinite(value):
                 measures.setdefault(name, rows.Tally()).add(value)
-    counts = (len(ended), 0, 0) if succeeded else (0, len(ended), 0)
+    counts = _counts(len(ended), succeeded=succeeded, cancelled=cancelled)
     last = await connection.fetchval(COUNT, account, job, *counts, rows.written(measures))
     return Ended(len(ended), bool(last))
 
@@ -131,9 +136,16 @@ async def end_open(
     )
     if not ended:
         return NOTHING
-    counts = (0, 0, len(ended)) if cancelled else (0, len(ended), 0)
+    counts = _counts(len(ended), succeeded=False, cancelled=cancelled)
     last = await connection.fetchval(COUNT, account, job, *counts, locked["measures"])
     return Ended(len(ended), bool(last))
+
+
+def _counts(number: int, *, succeeded: bool, cancelled: bool) -> tuple[int, int, int]:
+    """Return by how much the job's counts of succeeded, failed and cancelled items go up."""
+    if succeeded:
+        return number, 0, 0
+    return (0, 0, number) if cancelled else (0, number, 0)
 
 
 def _ended(locked: Record) -> int:

@@ -15,7 +15,6 @@ from proto.jobs import (
     AddItems,
     CancelJob,
     CreateJob,
-    Failed,
     Finished,
     FinishItem,
     GetEnded,
@@ -34,14 +33,13 @@ from proto.jobs import (
     Taken,
     progress_subject,
 )
-from services.jobs import drafts, items, kinds, reading
+from services.jobs import cancelling, drafts, items, kinds, reading
 from services.jobs.closing import Closing
-from services.jobs.ending import Ended, end_open
+from services.jobs.ending import Ended
 from services.jobs.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_CANCELLED = Failed(code="CANCELLED", message="the job was cancelled before this item was begun")
 _CLOSING_SECONDS = 3.0
 """How long an answer waits for a job to close; it closes all the same."""
 
@@ -70,7 +68,7 @@ class Endpoints:
     @answers
     async def create(self, request: CreateJob) -> Job:
         """Draft a job."""
-        return await drafts.create(self._pool, request, self._settings.most_open_items)
+        return await drafts.create(self._pool, request, self._settings)
 
     @answers
     async def add_items(self, request: AddItems) -> Added:
@@ -110,8 +108,7 @@ class Endpoints:
         if await drafts.discard(self._pool, account, job):
             await drafts.give_back(self._pool, self._bus, account, job)
             return before
-        async with self._pool.acquire() as connection, connection.transaction():
-            ended = await end_open(connection, account, job, cancelled=True, why=_CANCELLED)
+        ended = await cancelling.cancel(self._pool, account, job)
         closing = await self._after(account, job, ended)
         if closing is not None:
             await asyncio.wait({closing}, timeout=_CLOSING_SECONDS)

@@ -27,34 +27,46 @@ ONE_AT_A_TIME = """
 SELECT pg_try_advisory_xact_lock(hashtextextended('handing out ' || $1::text, 0))
 """
 
+FREE = """
+SELECT $2 - count(*) FROM jobs.items AS i JOIN jobs.jobs AS j ON j.id = i.job_id
+WHERE i.state = 'queued' AND j.kind = $1
+"""
+
 CHOOSE = """
 WITH under_way AS (
-    SELECT j.id, j.account_id,
-        count(i.number) AS items, count(i.number) FILTER (WHERE i.state = 'queued') AS queued
-    FROM jobs.jobs AS j
-    LEFT JOIN jobs.items AS i ON i.job_id = j.id AND i.state IN ('queued', 'running')
+    SELECT job_id, count(*) AS items FROM jobs.items WHERE state IN ('queued', 'running')
+    GROUP BY job_id
+), open AS (
+    SELECT j.id, j.account_id, coalesce(u.items, 0) AS items, random() AS lot,
+        sum(coalesce(u.items, 0)) OVER (PARTITION BY j.account_id) AS of_account
+    FROM jobs.jobs AS j LEFT JOIN under_way AS u ON u.job_id = j.id
     WHERE j.kind = $1 AND j.state IN ('queued', 'running')
-    GROUP BY j.id
+), first AS (
+    -- at most as many jobs as there are places: of the others none can be next
+    SELECT id, account_id, items, of_account, lot FROM (
+        SELECT open.*, of_account + row_number() OVER (
+            PARTITION BY account_id ORDER BY items, lot) AS place
+        FROM open
+        WHERE EXISTS (SELECT FROM jobs.items AS i WHERE i.job_id = open.id
+            AND i.state = 'waiting' AND i.same_as IS NULL AND i.not_before <= now())
+    ) AS placed
+    ORDER BY place, lot LIMIT $2
 ), next AS (
-    SELECT u.id, u.account_id, i.number, random() AS lot,
-        u.items + row_number() OVER (PARTITION BY u.id ORDER BY i.number) AS turn
-    FROM under_way AS u
+    SELECT f.id, f.account_id, f.of_account, f.lot, i.number,
+        f.items + row_number() OVER (PARTITION BY f.id ORDER BY i.number) AS turn
+    FROM first AS f
     CROSS JOIN LATERAL (
         SELECT number FROM jobs.items
-        WHERE job_id = u.id AND state = 'waiting' AND same_as IS NULL AND not_before <= now()
+        WHERE job_id = f.id AND state = 'waiting' AND same_as IS NULL AND not_before <= now()
         ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED
     ) AS i
 ), by_account AS (
-    SELECT next.id, next.number, turn, lot,
-        a.items + row_number() OVER (PARTITION BY account_id ORDER BY turn, lot) AS place
+    SELECT id, number, turn, lot,
+        of_account + row_number() OVER (PARTITION BY account_id ORDER BY turn, lot) AS place
     FROM next
-    JOIN (SELECT account_id, sum(items) AS items FROM under_way GROUP BY account_id) AS a
-        USING (account_id)
 ), chosen AS (
     SELECT id, number, row_number() OVER (ORDER BY place, turn, lot) AS position
-    FROM by_account
-    ORDER BY position
-    LIMIT greatest(0, $2 - (SELECT coalesce(sum(queued), 0) FROM under_way))
+    FROM by_account ORDER BY position LIMIT $2
 ), handed_out AS (
     UPDATE jobs.items AS i
     SET state = 'queued', handed_out = handed_out + 1, handed_out_at = now()
@@ -126,7 +138,10 @@ class HandingOut:
         async with self._pool.acquire() as connection, connection.transaction():
             if not await connection.fetchval(ONE_AT_A_TIME, kind):
                 return 0
-            chosen = await connection.fetch(CHOOSE, kind, self._depth)
+            free = await connection.fetchval(FREE, kind, self._depth)
+            if free <= 0:
+                return 0
+            chosen = await connection.fetch(CHOOSE, kind, free)
         await asyncio.gather(*(self._publish(kind, row) for row in chosen))
         return len(chosen)
 

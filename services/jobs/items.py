@@ -12,6 +12,7 @@ from proto.jobs import (
     TakeItem,
     Taken,
 )
+from services.jobs.cancelling import CANCELLED
 from services.jobs.ending import NOTHING, Ended, end_taken
 
 TAKE = """
@@ -30,14 +31,20 @@ UPDATE jobs.jobs SET state = 'running', started_at = now()
 WHERE account_id = $1 AND id = $2 AND state = 'queued'
 """
 
+CANCEL_ASKED = """
+SELECT cancel_asked_at IS NOT NULL FROM jobs.jobs WHERE account_id = $1 AND id = $2
+"""
+
 PUT_BACK = """
 UPDATE jobs.items AS i SET
     state = 'waiting', attempt = NULL, attempts = attempts - (NOT $5)::integer,
-    not_before = now() + $6::interval
+    -- ever less often: a fifth of the time since it was first tried, up to a minute
+    not_before = now() + CASE WHEN $6::interval > interval '0' THEN greatest($6::interval,
+        least(interval '1 minute', (now() - i.first_taken_at) / 5)) ELSE interval '0' END
 FROM jobs.jobs AS j JOIN jobs.kinds AS k ON k.name = j.kind
 WHERE i.account_id = $1 AND i.job_id = $2 AND i.number = $3 AND j.id = $2
   AND i.state = 'running' AND i.attempt = $4
-  AND j.cancelled = 0
+  AND j.cancel_asked_at IS NULL
   AND (CASE WHEN $5 THEN i.attempts < k.most_attempts
             ELSE i.first_taken_at > now() - $7::interval END)
 RETURNING true
@@ -67,6 +74,9 @@ async def finish(pool: Pool, request: FinishItem, patience_seconds: float) -> tu
     if isinstance(outcome, PutBack):
         if await _put_back(pool, request, outcome, patience_seconds):
             return True, NOTHING
+        if await pool.fetchval(CANCEL_ASKED, request.account, request.job):
+            ended = await _end(pool, request, CANCELLED, cancelled=True)
+            return ended.items > 0, ended
         outcome = Failed(code=outcome.code, message=outcome.message)
     ended = await _end(pool, request, outcome)
     return ended.items > 0, ended
@@ -89,6 +99,13 @@ async def _put_back(
     )
 
 
-async def _end(pool: Pool, of: TakeItem | FinishItem, outcome: Failed | Succeeded) -> Ended:
+async def _end(
+    pool: Pool,
+    of: TakeItem | FinishItem,
+    outcome: Failed | Succeeded,
+    *,
+    cancelled: bool = False,
+) -> Ended:
     async with pool.acquire() as connection, connection.transaction():
-        return await end_taken(connection, of.account, of.job, of.number, of.attempt, outcome)
+        key = (of.account, of.job, of.number, of.attempt)
+        return await end_taken(connection, *key, outcome, cancelled=cancelled)

@@ -27,6 +27,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     most_open_items: Annotated[
         int, Meta(ge=1, description="Items that one account may have under way in all its jobs")
     ] = 50_000
+    most_open_jobs: Annotated[
+        int, Meta(ge=1, description="Jobs that one account may have under way")
+    ] = 1_000
     patience_seconds: Annotated[
         float,
         Meta(gt=0, description="How long an item waits for models that are away before it fails"),
@@ -47,3 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_seconds: Annotated[
         float, Meta(gt=0, description="How often is looked for what was left behind")
     ] = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse settings by which files would go before their job has ended."""
+        if self.keep_days * 24 <= self.job_hours:
+            raise ValueError("KEEP_DAYS must be longer than JOB_HOURS")

@@ -11,7 +11,7 @@ from kit.database import Pool
 from kit.storage import Storage
 from proto.ids import AccountId, JobId, StorageKey
 from proto.jobs import STREAM, Failed
-from services.jobs import drafts, kinds
+from services.jobs import cancelling, drafts, kinds
 from services.jobs.closing import Closing
 from services.jobs.ending import end_open
 from services.jobs.settings import Settings
@@ -23,12 +23,21 @@ SELECT account_id, id FROM jobs.jobs
 WHERE state = 'draft' AND created_at < now() - $1::interval ORDER BY number LIMIT 100
 """
 
-LEFT_TO_DO = """
-SELECT account_id, id, state FROM jobs.jobs WHERE state IN ('discarded', 'closing')
-UNION ALL
-SELECT account_id, id, state FROM jobs.jobs WHERE closed_at IS NOT NULL AND told_at IS NULL
-LIMIT 100
+BEING_CANCELLED = """
+SELECT account_id, id FROM jobs.jobs
+WHERE cancel_asked_at IS NOT NULL AND state IN ('queued', 'running')
+  AND EXISTS (SELECT FROM jobs.items WHERE job_id = id AND items.state IN ('waiting', 'queued'))
+ORDER BY random() LIMIT 100
 """
+
+LEFT_TO_DO = """
+SELECT account_id, id, state FROM (
+    SELECT account_id, id, state FROM jobs.jobs WHERE state IN ('discarded', 'closing')
+    UNION ALL
+    SELECT account_id, id, state FROM jobs.jobs WHERE closed_at IS NOT NULL AND told_at IS NULL
+) AS found ORDER BY random() LIMIT 100
+"""
+"""In any order, so that those that cannot be ended do not keep the rest."""
 
 HANDED_OUT = """
 SELECT count(*) FROM jobs.jobs AS j JOIN jobs.items AS i ON i.job_id = j.id
@@ -52,7 +61,7 @@ WITH overdue AS MATERIALIZED (
     SELECT i.job_id, i.number
     FROM jobs.jobs AS j
     JOIN jobs.kinds AS k ON k.name = j.kind JOIN jobs.items AS i ON i.job_id = j.id
-    WHERE j.state = 'running' AND i.state = 'running'
+    WHERE j.state IN ('queued', 'running') AND i.state = 'running'
       AND i.taken_at < now() - (k.most_seconds + $1) * interval '1 second'
     FOR UPDATE OF i SKIP LOCKED
 )
@@ -107,6 +116,8 @@ class Sweeping:
             async with self._pool.acquire() as connection, connection.transaction():
                 key = AccountId(row["account_id"]), JobId(row["id"])
                 await end_open(connection, *key, cancelled=False, why=_TIMED_OUT)
+        for row in await self._pool.fetch(BEING_CANCELLED):
+            await cancelling.cancel(self._pool, AccountId(row["account_id"]), JobId(row["id"]))
         for row in await self._pool.fetch(LEFT_TO_DO):
             await self._finish(AccountId(row["account_id"]), JobId(row["id"]), row["state"])
 
@@ -144,9 +155,10 @@ class Sweeping:
     async def clear_storage(self) -> None:
         """Remove results whose time is over, with their jobs, and uploads that nobody needs."""
         kept = timedelta(days=self._settings.keep_days)
-        for row in await self._pool.fetch(EXPIRED, kept):
-            await self._storage.delete_folder(StorageKey(row["outputs"]))
-            await self._pool.execute(FORGET, row["account_id"], row["id"])
+        while expired := await self._pool.fetch(EXPIRED, kept):
+            for row in expired:
+                await self._storage.delete_folder(StorageKey(row["outputs"]))
+                await self._pool.execute(FORGET, row["account_id"], row["id"])
         now = datetime.now(UTC)
         await self._storage.delete_older(StorageKey("outputs"), now - kept)
         await self._clear_uploads(now - timedelta(hours=self._settings.upload_hours))

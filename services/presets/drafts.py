@@ -18,6 +18,9 @@ _TAKEN_SIZES = frozenset({"full", "medium", "md", "original", "orig"})
 
 _WITH_ALPHA: frozenset[Format] = frozenset({"png", "webp"})
 
+_MOST_PIXELS = 90_000_000
+"""Of all outputs together: one photograph must not take an engine a minute and a gigabyte."""
+
 _ROUNDING = 1e-9
 """Of sums of fractions: 0.7 + 0.3 may come out a little over 1."""
 
@@ -55,6 +58,11 @@ def check(preset: Preset) -> None:
         raise InvalidRequest(f"a further size cannot be called {taken[0]}")
     if len(preset.sizes) > MOST_SIZES:
         raise InvalidRequest(f"a preset has at most {MOST_SIZES} sizes besides full and medium")
+    if sum(width * height for _, (width, height) in _outputs(preset)) > _MOST_PIXELS:
+        raise InvalidRequest(
+            f"all sizes together may have {_MOST_PIXELS // 1_000_000} megapixels, "
+            "three prints of 16 x 20 inches at 300 dpi"
+        )
     for name, size in _outputs(preset):
         if not _has_aspect(size, preset.aspect):
             (width, height), (wide, high) = size, preset.aspect

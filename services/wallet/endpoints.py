@@ -18,6 +18,7 @@ from proto.wallet import (
     Reconcile,
     Reconciliation,
     Refund,
+    Release,
     Reservation,
     Reserve,
     SetThreshold,
@@ -52,6 +53,11 @@ class Endpoints:
     async def refund(self, request: Refund) -> Reservation:
         """Give a hold back."""
         return await self._ledger.refund(request)
+
+    @answers
+    async def release(self, request: Release) -> Reservation:
+        """Give a hold back unless another job has it."""
+        return await self._ledger.release(request)
 
     @answers
     async def attach(self, request: Attach) -> Reservation:

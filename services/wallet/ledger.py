@@ -22,6 +22,7 @@ from proto.wallet import (
     Balance,
     Grant,
     Refund,
+    Release,
     Reservation,
     ReservationState,
     Reserve,
@@ -104,6 +105,10 @@ RETURNING *
 
 RESERVATION = """
 SELECT * FROM wallet.reservations WHERE account_id = $1 AND number = $2
+"""
+
+RELEASE = """
+SELECT code, state, reserved, consumed, available FROM wallet.end_one($1, $2, 'refunded', 0)
 """
 
 LAPSED_HOLDS = """
@@ -193,6 +198,22 @@ class Ledger:
             reserved=row["reserved"],
             available=balance.available,
         )
+
+    async def release(self, request: Release) -> Reservation:
+        """Give a hold back unless another job has it. Raises IdempotencyConflict, and as refund."""
+        key = (request.account, _known(request.number))
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(LOCK, request.account)
+            row = await connection.fetchrow(RESERVATION, *key)
+            if row is None:
+                raise _missing(request.number)
+            if row["state"] == "held" and row["job_id"] not in (None, request.job):
+                raise IdempotencyConflict("this hold waits for another job")
+            ended = await connection.fetchrow(RELEASE, *key)
+        outcome = Outcome(number=row["number"], **ended)
+        if outcome.code not in ("done", "same"):
+            raise _ended(request.number, outcome.state)
+        return _reservation(outcome)
 
     async def expire(self, at_most: int = 100) -> int:
         """Release lapsed holds and grants, `at_most` of each; any replica may do it.

@@ -1,15 +1,19 @@
 """A stack that waits for seconds only, an account in it, and patience for what comes back."""
 
 import asyncio
+import io
+import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
 import asyncpg
 import psutil
 import pytest
+from PIL import Image
 
 from kit.bus import Bus
 from proto.accounts import CreateAccount
@@ -20,6 +24,12 @@ from tests.running import RunningStack, temporary_home
 PASSWORD = "correct horse battery"
 ENGINE_SECONDS = 3
 SETTLED_WITHIN_SECONDS = 40
+JOB_SECONDS = 100
+"""Within which a batch is done, whatever happens in between."""
+SYNC_IMAGES = 12
+DRAFT_SECONDS = 4
+
+JOBS = "/v1/services/studio/jobs"
 
 
 @pytest.fixture(scope="package")
@@ -30,6 +40,8 @@ def impatient() -> Iterator[RunningStack]:
         "ENGINE_SECONDS_PER_IMAGE": "0.2",
         "LEASE_MARGIN_SECONDS": "1",
         "SWEEP_SECONDS": "0.2",
+        "SYNC_IMAGES": str(SYNC_IMAGES),
+        "DRAFT_SECONDS": str(DRAFT_SECONDS),
     }
     with temporary_home() as home, pytest.MonkeyPatch.context() as environment:
         for name, value in hurry.items():
@@ -40,7 +52,7 @@ def impatient() -> Iterator[RunningStack]:
 
 
 class Caller:
-    """An account with a hundred tokens, and the books behind it."""
+    """An account with a hundred tokens at first, and the books behind it."""
 
     def __init__(self, stack: RunningStack, bus: Bus, session: aiohttp.ClientSession) -> None:
         self._stack, self._bus, self._session = stack, bus, session
@@ -57,17 +69,90 @@ class Caller:
         self.headers = {"Authorization": f"Bearer {token}"}
 
     async def crop(self, photo: bytes, count: int = 1, key: str = "") -> tuple[int, dict[str, str]]:
+        photos = [_another(photo, number) for number in range(count)]
+        status, headers, _ = await self.upload(photos, key)
+        return status, headers
+
+    async def top_up(self, tokens: int) -> None:
+        await self._bus.request(TopUp(account=self.account, tokens=tokens, key="more"))
+
+    async def begin(self, photos: Sequence[bytes]) -> str:
+        """Begin a job and return its task_id."""
+        status, _, body = await self.upload(photos)
+        assert status == 202, (status, body)
+        return str(json.loads(body)["task_id"])
+
+    async def job(self, task: str) -> Any:
+        async with self._session.get(
+            f"{self._stack.url}{JOBS}/{task}", headers=self.headers
+        ) as answer:
+            assert answer.status == 200
+            return await answer.json()
+
+    async def tasks(self) -> list[str]:
+        """Return the jobs of the account, newest first."""
+        url = f"{self._stack.url}{JOBS}"
+        async with self._session.get(url, headers=self.headers) as answer:
+            return [job["task_id"] for job in (await answer.json())["jobs"]]
+
+    async def until_ended(self, task: str, items: int) -> None:
+        """Wait until so many items of a job have ended."""
+
+        async def have() -> bool:
+            return bool((await self.job(task))["progress"]["current"] >= items)
+
+        await eventually(have, 0.05, JOB_SECONDS)
+
+    async def closed(self, task: str) -> Any:
+        """Wait until a job is over, and return how."""
+        found: dict[str, Any] = {}
+
+        async def is_over() -> bool:
+            found.update(await self.job(task))
+            return found["status"] not in ("queued", "running")
+
+        await eventually(is_over, within=JOB_SECONDS)
+        return found
+
+    async def read_book(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """Ask the database itself."""
+        connection = await asyncpg.connect(self._stack.links.database_url)
+        try:
+            return list(await connection.fetch(statement, *arguments))
+        finally:
+            await connection.close()
+
+    async def events(self, task: str, heard: str) -> AsyncIterator[tuple[str, str]]:
+        """Yield names and ids of the events after one that was heard, until the stream ends."""
+        url = f"{self._stack.url}{JOBS}/{task}/events"
+        headers = self.headers | {"Last-Event-ID": heard}
+        async with self._session.get(url, headers=headers) as answer:
+            assert answer.status == 200
+            name, number = "", ""
+            async for line in answer.content:
+                field, _, value = line.decode().strip().partition(": ")
+                if field == "event":
+                    name, number = value, ""
+                elif field == "id":
+                    number = value
+                elif not field and name:
+                    yield name, number
+                    name = ""
+
+    async def upload(
+        self, photos: Sequence[bytes], key: str = ""
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send photographs; a gateway that dies meanwhile counts as status 0."""
         form = aiohttp.FormData({"icp_type": "school"})
-        for number in range(count):
+        for number, photo in enumerate(photos):
             form.add_field("file[]", photo, filename=f"{number}.jpg")
         url = f"{self._stack.url}/v1/services/studio/face-crop/upload"
         headers = self.headers | ({"Idempotency-Key": key} if key else {})
         try:
             async with self._session.post(url, data=form, headers=headers) as answer:
-                await answer.read()
-                return answer.status, dict(answer.headers)
+                return answer.status, dict(answer.headers), await answer.read()
         except aiohttp.ClientError:
-            return 0, {}
+            return 0, {}, b""
 
     async def owns(self, available: int) -> None:
         """Wait until nothing is held and so much is left."""
@@ -121,9 +206,13 @@ async def eventually_opened(caller: Caller) -> None:
     await eventually(opened)
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], pause: float = 0.1) -> None:
+async def eventually(
+    holds: Callable[[], Awaitable[bool]],
+    pause: float = 0.1,
+    within: float = SETTLED_WITHIN_SECONDS,
+) -> None:
     """Ask again until it holds; services that are being started again may not answer at first."""
-    deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
+    deadline = time.monotonic() + within
     while True:
         try:
             if await holds():
@@ -148,3 +237,23 @@ async def works_again(caller: Caller, photo: bytes) -> None:
         return (await caller.crop(photo))[0] == 200
 
     await eventually(cropped)
+
+
+@pytest.fixture(scope="package")
+def pictures(astronaut: bytes) -> list[bytes]:
+    """Two hundred photographs of one person, JPEG, 384 x 384, each another file."""
+    whole = Image.open(io.BytesIO(astronaut)).convert("RGB")
+    files = []
+    for number in range(200):
+        left, top = number % 20, number // 20
+        file = io.BytesIO()
+        shifted = whole.crop((left, top, left + 448, top + 448)).resize((384, 384))
+        shifted.save(file, "JPEG", quality=85, comment=f"{number}".encode())
+        files.append(file.getvalue())
+    return files
+
+
+def _another(jpeg: bytes, number: int) -> bytes:
+    """Return the same picture as another file: with a comment in it."""
+    comment = f"{number}".encode()
+    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]

@@ -1,13 +1,16 @@
 """A client of the running stack, an account of its own for each test."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
 import pytest
+from aiohttp import web
 from PIL import Image
 
 from kit.bus import Bus
@@ -18,6 +21,8 @@ from proto.wallet import TopUp
 from tests.running import RunningStack
 
 PASSWORD = "correct horse battery"
+JOBS = "/v1/services/studio/jobs"
+JOB_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,26 @@ class Client:
         assert answer.status == 201, answer.body
         return self.instead(**{"X-Api-Key": answer.body["key"]})
 
+    async def begin(self, *files: tuple[str, bytes], **fields: str) -> str:
+        """Begin a job and return its task_id."""
+        answer = await self.upload(*files, **fields)
+        assert answer.status == 202, answer.body
+        return str(answer.body["task_id"])
+
+    async def job(self, task: str, **query: str) -> Any:
+        answer = await self.send("GET", f"{JOBS}/{task}", params=query)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    async def ended(self, task: str) -> Any:
+        """Poll a job until it has ended, and return how."""
+        async with asyncio.timeout(JOB_SECONDS):
+            while True:
+                found = await self.job(task)
+                if found["status"] not in ("queued", "running"):
+                    return found
+                await asyncio.sleep(0.1)
+
     async def balance(self) -> int:
         return int((await self.send("GET", "/v1/wallet")).body["balance"])
 
@@ -75,6 +100,23 @@ class Client:
         answer = await self.send("GET", url, headers={"Authorization": ""})
         assert answer.status == 200
         return Image.open(io.BytesIO(answer.body))
+
+
+def another(jpeg: bytes, number: int) -> bytes:
+    """Return the same picture as another file: with a comment in it."""
+    comment = f"{number}".encode()
+    return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
+
+
+def photographs(jpeg: bytes, count: int) -> list[tuple[str, bytes]]:
+    """Return so many files that are not the same, and their names."""
+    return [(f"{number}.jpg", another(jpeg, number)) for number in range(count)]
+
+
+def uploads_of(stack: RunningStack, client: Client) -> list[Path]:
+    """Return the uploaded files of an account that are in storage, a folder for each request."""
+    folder = stack.home / "storage" / "uploads" / str(client.account)
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 Newcomer = Callable[..., Awaitable[Client]]
@@ -115,3 +157,42 @@ def newcomer(stack: RunningStack, session: aiohttp.ClientSession, operator: Bus)
 @pytest.fixture
 async def client(newcomer: Newcomer) -> Client:
     return await newcomer()
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The one local origin that the stack of the tests may fetch from and tell of events."""
+
+    url: str
+    told: "asyncio.Queue[tuple[dict[str, str], bytes]]" = field(default_factory=asyncio.Queue)
+    """Headers, by lowered names, and bodies of what was posted to /events."""
+
+
+@pytest.fixture
+async def elsewhere(stack: RunningStack, astronaut_jpeg: bytes) -> AsyncIterator[Elsewhere]:
+    origin = Elsewhere(f"http://127.0.0.1:{stack.fetch_port}")
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        match request.match_info["name"]:
+            case "page.html":
+                return web.Response(text="<html>no photo</html>", content_type="text/html")
+            case "inwards":
+                raise web.HTTPFound("http://127.0.0.1:1/secret")
+            case name if name.endswith(".jpg") and name != "gone.jpg":
+                return web.Response(body=astronaut_jpeg, content_type="image/jpeg")
+            case _:
+                raise web.HTTPNotFound
+
+    async def take(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        await origin.told.put((headers, await request.read()))
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_get("/{name:.*}", serve)
+    app.router.add_post("/events", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", stack.fetch_port).start()
+    yield origin
+    await runner.cleanup()

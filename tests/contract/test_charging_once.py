@@ -146,10 +146,10 @@ async def test_urls_are_quoted_as_they_would_be_sent(client: Client) -> None:
     [
         {},
         {"files": 0},
-        {"files": 201},
+        {"files": 2001},
         {"files": 1, "image_url": "https://example.com/a.jpg"},
         {"image_urls": []},
-        {"image_urls": ["https://example.com/a.jpg"] * 201},
+        {"image_urls": ["https://example.com/a.jpg"] * 2001},
         {"image_url": "https://example.com/a.jpg", "icp_type": "wedding"},
         {"files": "two"},
     ],

@@ -1,13 +1,11 @@
 """Face crop as the Printcart Studio document has it, over real HTTP on the whole stack."""
 
 import io
-from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 from PIL import Image, ImageCms
 
-from tests.contract.conftest import Client, Newcomer
+from tests.contract.conftest import Client, Elsewhere, Newcomer, another
 from tests.running import RunningStack
 
 CROP = "/v1/services/studio/face-crop"
@@ -27,6 +25,7 @@ async def test_an_upload_is_answered_field_for_field(client: Client, astronaut: 
         "tokens_deducted",
         "tokens_refunded",
         "wallet_transaction_id",
+        "receipt",
     }
     (result,) = answer.body["results"]
     assert (result["filename"], result["icp_type"]) == ("student.jpg", "school")
@@ -37,6 +36,53 @@ async def test_an_upload_is_answered_field_for_field(client: Client, astronaut: 
     assert (answer.body["tokens_deducted"], answer.body["tokens_refunded"]) == (2, 0)
     assert answer.body["wallet_transaction_id"].startswith("TX-")
     assert await client.balance() == 98
+
+
+async def test_the_receipt_says_how_the_portrait_came_out(client: Client, astronaut: bytes) -> None:
+    answer = await client.upload(("a.jpg", astronaut))
+    receipt = answer.body["results"][0]["receipt"]
+    # the school preset: eyes at 0.4 of the frame's height, a head of 0.5
+    assert abs(receipt["eye_line"] - 0.4) < 0.03
+    assert 0.3 < receipt["head"] < 0.7
+    assert abs(receipt["roll"]) < 3.5
+    # a picture of 512 pixels cannot be printed large
+    assert receipt["print_dpi"] < 300
+    assert "face_small_for_print" in answer.body["results"][0]["warnings"]
+    of_all = answer.body["receipt"]
+    assert (of_all["portraits"], of_all["warned"]) == (1, 1)
+    assert of_all["eye_line"] == {"mean": pytest.approx(receipt["eye_line"]), "deviation": 0}
+    assert set(of_all["flags"]) == {"oversized", "padded", "upscaled"}
+
+
+async def test_several_faces_are_told_of_and_the_middle_one_of_equals_is_cropped(
+    client: Client, astronaut: bytes
+) -> None:
+    alone = Image.open(io.BytesIO(astronaut)).convert("RGB").crop((64, 0, 384, 320))
+    three = Image.new("RGB", (960, 320))
+    for place in range(3):
+        three.paste(alone, (320 * place, 0))
+    buffer = io.BytesIO()
+    three.save(buffer, "JPEG", quality=95)
+    answer = await client.upload(("three.jpg", buffer.getvalue()))
+    (result,) = answer.body["results"]
+    assert len(result["faces"]) == 3
+    assert result["faces"][result["face_index"]] == result["face_box"]
+    assert abs(result["face_box"]["x"] + result["face_box"]["w"] / 2 - 480) < 60
+
+
+async def test_the_same_file_twice_is_done_once_and_charged_twice(
+    client: Client, astronaut: bytes
+) -> None:
+    answer = await client.upload(("a.jpg", astronaut), ("other.jpg", astronaut))
+    first, second = answer.body["results"]
+    assert (first["filename"], second["filename"]) == ("a.jpg", "other.jpg")
+    paths = [
+        {name: url.partition("?")[0] for name, url in result["output_urls"].items()}
+        for result in (first, second)
+    ]
+    assert paths[0] == paths[1]
+    assert answer.body["receipt"]["portraits"] == 1
+    assert (answer.body["tokens_deducted"], await client.balance()) == (4, 96)
 
 
 async def test_the_face_box_is_where_the_face_is(client: Client, astronaut: bytes) -> None:
@@ -116,10 +162,11 @@ async def test_enhancing_delivers_the_full_size_for_six_tokens(
 
 
 async def test_results_come_in_the_order_sent_and_names_stay_apart(
-    client: Client, astronaut: bytes
+    client: Client, astronaut_jpeg: bytes
 ) -> None:
     names = ["b.jpg", "a.jpg", "a.jpg", "../../etc/a b\u202e.jpg", "é.png"]
-    answer = await client.upload(*((name, astronaut) for name in names))
+    files = [(name, another(astronaut_jpeg, number)) for number, name in enumerate(names)]
+    answer = await client.upload(*files)
     results = answer.body["results"]
     assert [r["filename"] for r in results] == ["b.jpg", "a.jpg", "a.jpg", "a b.jpg", "é.png"]
     paths = [r["output_urls"]["original"].partition("?")[0] for r in results]
@@ -183,34 +230,10 @@ async def test_an_account_that_never_had_tokens_is_told_so(
     assert (answer.status, answer.body["shortfall"]) == (402, 2)
 
 
-@pytest.fixture
-async def web_server(stack: RunningStack, astronaut: bytes) -> AsyncIterator[str]:
-    """The one local origin that the stack of the tests may fetch from."""
-
-    async def serve(request: web.Request) -> web.StreamResponse:
-        match request.match_info["name"]:
-            case "photo.jpg" | "photo%20one.jpg" | "photo one.jpg":
-                return web.Response(body=astronaut, content_type="image/jpeg")
-            case "page.html":
-                return web.Response(text="<html>no photo</html>", content_type="text/html")
-            case "inwards":
-                raise web.HTTPFound("http://127.0.0.1:1/secret")
-            case _:
-                raise web.HTTPNotFound
-
-    app = web.Application()
-    app.router.add_get("/{name:.*}", serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", stack.fetch_port).start()
-    yield f"http://127.0.0.1:{stack.fetch_port}"
-    await runner.cleanup()
-
-
-async def test_photos_are_fetched_by_url(client: Client, web_server: str) -> None:
+async def test_photos_are_fetched_by_url(client: Client, elsewhere: Elsewhere) -> None:
     body = {
         "icp_type": "corporate",
-        "image_urls": [f"{web_server}/photo.jpg?x=1", f"{web_server}/photo%20one.jpg"],
+        "image_urls": [f"{elsewhere.url}/photo.jpg?x=1", f"{elsewhere.url}/photo%20one.jpg"],
     }
     answer = await client.send("POST", CROP, json=body)
     assert answer.status == 200
@@ -219,14 +242,26 @@ async def test_photos_are_fetched_by_url(client: Client, web_server: str) -> Non
     assert answer.body["tokens_deducted"] == 4
 
 
+async def test_the_same_url_twice_is_fetched_once_and_charged_twice(
+    client: Client, elsewhere: Elsewhere
+) -> None:
+    urls = [f"{elsewhere.url}/a.jpg", f"{elsewhere.url}/b.jpg", f"{elsewhere.url}/a.jpg"]
+    answer = await client.send("POST", CROP, json={"icp_type": "school", "image_urls": urls})
+    paths = [
+        result["output_urls"]["original"].partition("?")[0] for result in answer.body["results"]
+    ]
+    assert paths[0] == paths[2] != paths[1]
+    assert (answer.body["tokens_deducted"], await client.balance()) == (6, 94)
+
+
 @pytest.mark.parametrize(
     ("name", "code"),
     [("page.html", "NOT_A_PICTURE"), ("gone.jpg", "URL_REFUSED"), ("inwards", "URL_NOT_ALLOWED")],
 )
 async def test_a_url_without_a_photo_says_why(
-    client: Client, web_server: str, name: str, code: str
+    client: Client, elsewhere: Elsewhere, name: str, code: str
 ) -> None:
-    body = {"icp_type": "school", "image_url": f"{web_server}/{name}"}
+    body = {"icp_type": "school", "image_url": f"{elsewhere.url}/{name}"}
     answer = await client.send("POST", CROP, json=body)
     assert (answer.status, answer.body["results"][0]["error"]["code"]) == (422, code)
     assert await client.balance() == 100
@@ -257,3 +292,68 @@ async def test_uploads_are_gone_when_the_request_is_answered(
     await client.upload(("a.jpg", astronaut), icp_type="passport")
     left = [path for path in (stack.home / "storage" / "uploads").rglob("*") if path.is_file()]
     assert [path for path in left if str(client.account) in str(path)] == []
+
+
+BADGE = {
+    "name": "badge",
+    "aspect": [3, 4],
+    "head_ratio": 0.5,
+    "eye_line": 0.4,
+    "output_sizes": {"full": [600, 800], "medium": [300, 400], "card": [240, 320]},
+    "background": "#00ff00",
+    "format": "png",
+    "dpi": 600,
+}
+PRESETS = "/v1/services/studio/presets"
+
+
+async def test_a_preset_of_ones_own_gives_its_sizes_as_links(
+    client: Client, astronaut: bytes
+) -> None:
+    assert (await client.send("POST", PRESETS, json=BADGE)).status == 201
+    answer = await client.upload(("a.jpg", astronaut), icp_type="badge")
+    assert answer.status == 200, answer.body
+    (result,) = answer.body["results"]
+    assert result["icp_type"] == "badge"
+    urls = result["output_urls"]
+    assert list(urls) == ["original", "medium", "card"]
+    assert urls["card"].partition("?")[0].endswith("/a_card.png")
+    medium, card = await client.picture(urls["medium"]), await client.picture(urls["card"])
+    assert (medium.size, card.size) == ((300, 400), (240, 320))
+    assert medium.format == "PNG"
+    assert medium.info["dpi"] == pytest.approx((600, 600), abs=1)
+    # whatever was behind the head is of the preset's colour
+    red, green, blue = medium.convert("RGB").getpixel((3, 3))
+    assert green > 200
+    assert max(red, blue) < 60
+
+
+async def test_the_preset_of_another_account_is_no_icp_type(
+    client: Client, newcomer: Newcomer, astronaut: bytes
+) -> None:
+    await client.send("POST", PRESETS, json=BADGE)
+    stranger = await newcomer()
+    assert (await stranger.upload(("a.jpg", astronaut), icp_type="badge")).status == 422
+    assert await stranger.balance() == 100
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "mode"),
+    [
+        ({"background": "#102030"}, "JPEG", "RGB"),
+        ({"background": "transparent"}, "PNG", "RGBA"),
+        ({"background": "transparent", "format": "webp"}, "WEBP", "RGBA"),
+        ({"format": "png"}, "PNG", "RGB"),
+        ({"format": "webp"}, "WEBP", "RGB"),
+    ],
+)
+async def test_background_and_format_of_a_request_come_before_those_of_the_preset(
+    client: Client, astronaut: bytes, fields: dict[str, str], kind: str, mode: str
+) -> None:
+    answer = await client.upload(("a.jpg", astronaut), **fields)
+    assert answer.status == 200, answer.body
+    picture = await client.picture(answer.body["results"][0]["output_urls"]["medium"])
+    assert (picture.format, picture.mode) == (kind, mode)
+    if mode == "RGBA":
+        least, most = picture.getchannel("A").getextrema()
+        assert (least, most) == (0, 255)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.contract.conftest import Answer, Client
+from tests.contract.conftest import Answer, Client, uploads_of
 from tests.running import RunningStack
 
 CROP = "/v1/services/studio/face-crop"
@@ -34,8 +34,30 @@ def _form(**fields: Any) -> Callable[[bytes], aiohttp.FormData]:
         _form(icp_type=""),
         _form(icp_type="school", enhance="perhaps"),
         _form(icp_type="school" * 1000),
+        _form(icp_type="School"),
+        _form(icp_type="../school"),
+        _form(icp_type="school", auto_rotate="perhaps"),
+        _form(icp_type="school", background="white"),
+        _form(icp_type="school", background="#fff"),
+        _form(icp_type="school", background="#12345g"),
+        _form(icp_type="school", background="transparent", format="jpeg"),
+        _form(icp_type="school", format="gif"),
     ],
-    ids=["no preset", "unknown preset", "empty preset", "enhance", "long field"],
+    ids=[
+        "no preset",
+        "unknown preset",
+        "empty preset",
+        "enhance",
+        "long field",
+        "preset in capitals",
+        "preset with a path",
+        "auto_rotate",
+        "colour by name",
+        "short colour",
+        "no colour",
+        "transparent jpeg",
+        "format",
+    ],
 )
 async def test_a_wrong_field_is_422_before_anything_is_charged(
     client: Client, astronaut: bytes, form: Callable[[bytes], aiohttp.FormData]
@@ -52,9 +74,11 @@ async def test_an_upload_without_files_is_422(client: Client) -> None:
     _is_error(answer, 422, "INVALID_REQUEST")
 
 
-async def test_two_hundred_and_one_files_are_too_many(client: Client) -> None:
-    answer = await client.upload(*((f"{i}.jpg", b"x") for i in range(201)))
+async def test_two_thousand_and_one_files_are_too_many(client: Client, stack: RunningStack) -> None:
+    answer = await client.upload(*((f"{i}.jpg", b"x") for i in range(2001)))
     _is_error(answer, 422, "TOO_MANY_FILES")
+    assert uploads_of(stack, client) == []
+    assert await client.balance() == 100
 
 
 async def test_a_body_that_is_no_form_is_415(client: Client, astronaut: bytes) -> None:
@@ -70,7 +94,7 @@ async def test_an_upload_over_the_limit_is_413_before_it_is_read(
     place = urlsplit(stack.url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     head = (
-        f"POST {CROP}/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000001\r\n"
+        f"POST {CROP}/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 25000000001\r\n"
         f"Authorization: {client.headers['Authorization']}\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     )
@@ -104,6 +128,25 @@ async def test_a_form_cut_off_in_the_middle_is_400(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    "header",
+    [
+        b'Content-Disposition: form-data; name="file[]"; filename="a\0.jpg"',
+        b"no colon in sight",
+        b'Content-Disposition: form-data; name="file[]"; filename="' + b"x" * 9000 + b'"',
+    ],
+    ids=["nul", "no colon", "too long"],
+)
+async def test_a_part_with_a_header_that_is_none_is_400(client: Client, header: bytes) -> None:
+    answer = await client.send(
+        "POST",
+        f"{CROP}/upload",
+        data=b"--b\r\n" + header + b"\r\n\r\nabc\r\n--b--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    _is_error(answer, 400, "MALFORMED_FORM")
+
+
+@pytest.mark.parametrize(
     ("body", "status", "code"),
     [
         (b"{", 400, "MALFORMED_JSON"),
@@ -127,7 +170,19 @@ async def test_a_form_cut_off_in_the_middle_is_400(client: Client) -> None:
             422,
             "INVALID_REQUEST",
         ),
-        (b" " * 1_000_001, 413, "BODY_TOO_LARGE"),
+        (
+            b'{"icp_type": "school", "image_url": "http://x", "background": "#00ff00\\n"}',
+            422,
+            "INVALID_REQUEST",
+        ),
+        (
+            b'{"icp_type": "school", "image_url": "http://x", "background": "transparent",'
+            b' "format": "jpeg"}',
+            422,
+            "INVALID_REQUEST",
+        ),
+        (b'{"icp_type": "school", "image_url": "http://x/\\ud800.jpg"}', 400, "MALFORMED_JSON"),
+        (b" " * 10_000_001, 413, "BODY_TOO_LARGE"),
     ],
 )
 async def test_a_wrong_json_body_is_told_what_is_wrong(
@@ -140,8 +195,8 @@ async def test_a_wrong_json_body_is_told_what_is_wrong(
     assert await client.balance() == 100
 
 
-async def test_201_urls_are_too_many(client: Client) -> None:
-    body = {"icp_type": "school", "image_urls": ["https://example.com/a.jpg"] * 201}
+async def test_2001_urls_are_too_many(client: Client) -> None:
+    body = {"icp_type": "school", "image_urls": ["https://example.com/a.jpg"] * 2001}
     _is_error(await client.send("POST", CROP, json=body), 422, "TOO_MANY_FILES")
 
 

@@ -45,10 +45,9 @@ async def test_of_a_hundred_and_twenty_the_seven_that_failed_are_given_back_once
     client = await newcomer(tokens=240)
     good = [(f"good {n}.jpg", astronaut_jpeg) for n in range(113)]
     bad = [(f"bad {n}.jpg", b"broken") for n in range(7)]
-    answer = await client.upload(*bad, *good)
-    assert answer.status == 200
-    assert (answer.body["tokens_deducted"], answer.body["tokens_refunded"]) == (240, 14)
-    assert sum("error" in result for result in answer.body["results"]) == 7
+    job = await client.ended(await client.begin(*bad, *good))
+    assert (job["tokens_deducted"], job["tokens_refunded"]) == (240, 14)
+    assert sum("error" in result for result in job["results"]) == 7
     assert await client.balance() == 14
     line = (await statement(client))[0]
     assert (line["units"], line["tokens_consumed"], line["tokens_refunded"]) == (120, 226, 14)

@@ -15,7 +15,7 @@ from proto.facecrop import Portrait, StoredPhoto
 from proto.ids import JobId, StorageKey
 from proto.jobs import JobState
 from proto.presets import Background, Format, GetPreset, Preset, PresetName
-from services.gateway.batches import BEGIN_SECONDS
+from services.gateway.batches import BEGIN_SECONDS, PerhapsBegun
 from services.gateway.billing import Order
 from services.gateway.cropping import (
     Outcome,
@@ -43,7 +43,10 @@ from services.gateway.views.shapes import (
 
 operations = Operations("Face Crop")
 
-Url = Annotated[str, Meta(min_length=1, max_length=4096)]
+_MOST_URL_BYTES = 4096
+"""An item of a job has no room for many more."""
+
+Url = Annotated[str, Meta(min_length=1, max_length=_MOST_URL_BYTES)]
 IcpType = Annotated[str, Meta(min_length=1, max_length=40)]
 """school, corporate, sports, childcare, or the name of a preset of the account's own."""
 
@@ -115,10 +118,13 @@ ANSWERS = {
 )
 async def by_url(request: web.Request) -> web.Response:
     """Fetch one or more photos, crop the face in each to a preset."""
-    body = await read_json(request, CropByUrl)
+    settings = request.app[SETTINGS]
+    # thousands of signed URLs are longer than what other endpoints take
+    long = request.clone(client_max_size=settings.max_url_list_bytes)
+    body = await read_json(long, CropByUrl)
     urls = urls_of(body)
-    check_count(len(urls), request.app[SETTINGS].max_files)
-    sent = hashlib.sha256(await request.read()).digest()
+    check_count(len(urls), settings.max_files)
+    sent = hashlib.sha256(await long.read()).digest()
     wish = await _wish(request, body)
     photos = [remote(url) for url in urls]
     return await once(request, sent, _seconds(request, photos), _Work(request, photos, wish))
@@ -184,7 +190,11 @@ class _Work:
         if _is_small(request, self._photos):
             outcome = await crop(app, caller, self._photos, self._wish, order)
             return await _answer(request, outcome, self._wish.icp_type)
-        begun = await begin_job(app, caller, self._photos, self._wish, order, self._inputs)
+        try:
+            begun = await begin_job(app, caller, self._photos, self._wish, order, self._inputs)
+        except PerhapsBegun:
+            self.keeps_inputs = True
+            raise
         self.keeps_inputs = begun.anew
         body = JobBegunBody(
             task_id=begun.job.id,
@@ -193,9 +203,7 @@ class _Work:
             tokens_deducted=begun.job.deducted,
             wallet_transaction_id=begun.job.transaction_id,
         )
-        response = json_response(body, 202)
-        response.headers["Location"] = f"/v1/services/studio/jobs/{begun.job.id}"
-        return response
+        return json_response(body, 202)
 
 
 def _is_small(request: web.Request, photos: Sequence[Photo]) -> bool:
@@ -213,7 +221,11 @@ def urls_of(body: CropByUrl) -> list[str]:
     """Return the photos that a request names. Raises Problem unless it names them one way."""
     if (body.image_url is None) == (body.image_urls is None):
         raise Problem(422, "INVALID_REQUEST", "send either image_url or image_urls")
-    return [body.image_url] if body.image_url is not None else body.image_urls or []
+    urls = [body.image_url] if body.image_url is not None else body.image_urls or []
+    if any(len(url.encode("utf-8", "replace")) > _MOST_URL_BYTES for url in urls):
+        sentence = f"a URL may be at most {_MOST_URL_BYTES:,} bytes long"
+        raise Problem(422, "INVALID_REQUEST", sentence)
+    return urls
 
 
 def check_count(count: int, at_most: int) -> None:

@@ -1,6 +1,7 @@
 """Jobs over HTTP: where a batch stands, its results, its events, its files in one archive."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -8,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from proto.accounts import Scope
+from proto.errors import Unavailable
 from proto.ids import JobId
 from proto.jobs import CancelJob, GetEnded, GetItems, GetJob, GetJobs, Item, Job, JobState
 from services.gateway import archives
@@ -190,15 +192,17 @@ async def events(request: web.Request) -> web.StreamResponse:
     found = await _job(request)
     if heard > found.total:
         return web.Response(status=204)
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream; charset=utf-8",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+            "X-Request-Id": request["request_id"],
+        }
+    )
+    if request.method == "HEAD":
+        return response
     async with request.app[STREAMS].of(request[ACCOUNT], found.id) as stream:
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream; charset=utf-8",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-                "X-Request-Id": request["request_id"],
-            }
-        )
         await response.prepare(request)
         async with broken_off(request):
             await response.write(
@@ -245,14 +249,16 @@ async def _follow(
     """Tell what happens, until the job has ended or the gateway stops."""
     go_on = True
     while go_on:
-        # the job is asked for first: if it had closed by then, all its items had ended
-        found = await _job(request)
-        async for item in _ended(request, found, heard):
-            heard = item.order or heard
-            await response.write(await _item_event(request, found, item))
-        if found.closed:
-            await response.write(_event(found.state, found.total + 1, _body(found)))
-            return
+        # while the job book starts again, the client need not
+        with suppress(Unavailable):
+            # the job is asked for first: if it had closed by then, all its items had ended
+            found = await _job(request)
+            async for item in _ended(request, found, heard):
+                heard = item.order or heard
+                await response.write(await _item_event(request, found, item))
+            if found.closed:
+                await response.write(_event(found.state, found.total + 1, _body(found)))
+                return
         go_on = await stream.wait()
         # a comment: it keeps the connection, and tells whether the client is still there
         await response.write(b": \n\n")

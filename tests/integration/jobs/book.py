@@ -246,6 +246,15 @@ class Book:
     async def job(self, account: AccountId, job: JobId) -> Job:
         return await self.endpoints.job(GetJob(account=account, job=job))
 
+    async def closed(self, account: AccountId, job: JobId) -> Job:
+        """The job once it has closed, which is a moment after its last item."""
+
+        async def has_closed() -> bool:
+            return (await self.job(account, job)).closed
+
+        await until(has_closed)
+        return await self.job(account, job)
+
     async def items(self, account: AccountId, job: JobId) -> list[Item]:
         page = await self.endpoints.items(GetItems(account=account, job=job, limit=500))
         return page.items

@@ -18,6 +18,7 @@ from proto.ids import AccountId, JobId, StorageKey
 from proto.jobs import AddItems, CancelJob, NewItem, StartJob
 from proto.wallet import Attach
 from tests.integration.jobs.book import (
+    TOKENS,
     Book,
     account_with,
     balance,
@@ -25,7 +26,6 @@ from tests.integration.jobs.book import (
     held,
     item,
     told,
-    until,
 )
 from tests.integration.wallet.books import lapse
 
@@ -137,37 +137,37 @@ async def test_a_job_started_or_drafted_again_is_answered_as_it_is(
     assert (drafted_again.state, drafted_again.total) == ("running", 2)
 
 
-async def test_a_draft_begun_afresh_has_none_of_its_items(book: Book, account: AccountId) -> None:
+async def test_a_draft_that_is_asked_for_again_is_the_same(book: Book, account: AccountId) -> None:
     job = await book.draft(account, 3, paid=False)
-    await book.endpoints.create(drafted(account, 2, job=job))
-    assert await book.items(account, job) == []
-    with pytest.raises(InvalidRequest):
-        await book.endpoints.start(StartJob(account=account, job=job))
+    again = await book.endpoints.create(drafted(account, 3, job=job))
+    assert (again.id, again.state) == (job, "draft")
+    assert len(await book.items(account, job)) == 3
 
 
-async def test_a_draft_begun_afresh_while_it_is_started_does_not_run_empty(
-    book: Book, pool: Pool, account: AccountId
+async def test_a_hold_pays_for_one_job(book: Book, account: AccountId) -> None:
+    hold = await held(book.bus, account, 2)
+    first = await book.draft(account, 2, hold=hold)
+    second = await book.draft(account, 2, hold=hold)
+    started = await book.endpoints.start(StartJob(account=account, job=first))
+    assert started.state == "queued"
+    with pytest.raises(IdempotencyConflict):
+        await book.endpoints.start(StartJob(account=account, job=second))
+    # whoever repeats the call is answered with the job that was started
+    found = await book.endpoints.create(drafted(account, 2, hold=hold.number))
+    assert (found.id, found.state) == (first, "queued")
+
+
+async def test_discarding_a_draft_leaves_the_hold_to_the_job_that_has_it(
+    book: Book, account: AccountId
 ) -> None:
-    job = await book.draft(account, 2, paid=False)
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT FROM jobs.jobs WHERE id = $1 FOR UPDATE", job)
-        afresh = asyncio.create_task(book.endpoints.create(drafted(account, 2, job=job)))
-        await until(lambda: waiting(pool, 1))
-        starting = asyncio.create_task(book.endpoints.start(StartJob(account=account, job=job)))
-        await until(lambda: waiting(pool, 2))
-    assert (await afresh).state == "draft"
-    with pytest.raises(NotFound):
-        await starting
-    assert (await book.job(account, job)).state == "draft"
-
-
-async def waiting(pool: Pool, count: int) -> bool:
-    """Whether so many statements wait for a row."""
-    found: int = await pool.fetchval(
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return found == count
+    hold = await held(book.bus, account, 2)
+    late = await book.draft(account, 2, hold=hold)
+    job = await book.draft(account, 2, hold=hold)
+    await book.endpoints.start(StartJob(account=account, job=job))
+    await book.endpoints.cancel(CancelJob(account=account, job=late))
+    await book.work(account, job, [0, 1])
+    closed = await book.closed(account, job)
+    assert (closed.state, closed.consumed) == ("completed", 2 * TOKENS)
 
 
 async def test_starting_and_discarding_at_once_end_one_way(
@@ -239,11 +239,21 @@ async def test_an_account_has_a_limit_of_open_items(book: Book, account: Account
     assert (await limited.endpoints.create(drafted(account, 2))).state == "draft"
 
 
-async def test_a_draft_begun_afresh_does_not_count_twice(book: Book, account: AccountId) -> None:
+async def test_a_draft_that_is_asked_for_again_does_not_count_twice(
+    book: Book, account: AccountId
+) -> None:
     limited = book.set(most_open_items=10)
     asked = drafted(account, 10)
     for _ in range(3):
         assert (await limited.endpoints.create(asked)).total == 10
+
+
+async def test_an_account_has_a_limit_of_open_jobs(book: Book, account: AccountId) -> None:
+    limited = book.set(most_open_jobs=2)
+    for _ in range(2):
+        await limited.endpoints.create(drafted(account, 1))
+    with pytest.raises(QueueFull, match="2 jobs"):
+        await limited.endpoints.create(drafted(account, 1))
 
 
 async def test_drafting_at_once_does_not_pass_the_limit(book: Book, account: AccountId) -> None:

@@ -127,6 +127,35 @@ async def test_what_had_been_begun_ends_after_a_cancel(
     assert await balance(book.bus, account) == (9_998, 0)
 
 
+@pytest.mark.parametrize("outcome", ["away", "fault"])
+async def test_what_is_put_back_after_a_cancel_is_cancelled(
+    book: Book, account: AccountId, job: JobId, outcome: str
+) -> None:
+    await book.hand_out()
+    attempt = await book.take(account, job, 0)
+    await book.endpoints.cancel(CancelJob(account=account, job=job))
+    put_back = AWAY if outcome == "away" else FAULT
+    assert await book.finish(account, job, 0, attempt, put_back)
+    closed = await book.closed(account, job)
+    assert (closed.state, closed.cancelled, closed.consumed) == ("cancelled", 2, 0)
+
+
+async def test_what_a_lost_worker_held_after_a_cancel_is_cancelled_by_the_sweep(
+    book: Book, pool: Pool, account: AccountId, job: JobId
+) -> None:
+    await book.hand_out()
+    await book.take(account, job, 0)
+    await book.endpoints.cancel(CancelJob(account=account, job=job))
+    await pool.execute(
+        "UPDATE jobs.items SET state = 'waiting', attempt = NULL "
+        "WHERE job_id = $1 AND state = 'running'",
+        job,
+    )
+    await book.sweeping.bring_to_an_end()
+    closed = await book.closed(account, job)
+    assert (closed.state, closed.cancelled, closed.consumed) == ("cancelled", 2, 0)
+
+
 async def test_cancelling_again_changes_nothing(book: Book, account: AccountId, job: JobId) -> None:
     cancel = CancelJob(account=account, job=job)
     first = await book.endpoints.cancel(cancel)

@@ -332,6 +332,53 @@ async def test_what_a_killed_worker_held_goes_to_another(
 
 
 @pytest.mark.usefixtures("service")
+async def test_an_item_that_kills_its_workers_takes_no_other_along(
+    bus: Bus, engine: Bus, account: AccountId
+) -> None:
+    begun: Counter[bytes] = Counter()
+    struck = asyncio.Event()
+
+    async def does(wanted: bytes) -> Succeeded | Failed:
+        begun[wanted] += 1
+        if wanted == b"work 1":
+            # the others in this worker are under way by then, if there are others
+            await asyncio.sleep(0.05)
+            struck.set()
+            await asyncio.Event().wait()
+        await asyncio.sleep(0.2)
+        return Succeeded(result=wanted)
+
+    await bus.request(kind(KIND))
+    job = await begin(bus, account, 4)
+    for _ in range(3):
+        struck.clear()
+        killed = asyncio.create_task(Worker(engine, kind(KIND), does, at_once=4).run())
+        await struck.wait()
+        killed.cancel()
+        await asyncio.wait({killed})
+    async with working(engine, does, at_once=4):
+        shown = await closed(bus, account, job)
+    assert (shown.succeeded, shown.failed) == (3, 1)
+    assert begun[b"work 1"] == 3
+    (failed,) = [item for item in await items(bus, account, job) if item.state == "failed"]
+    assert (failed.number, failed.code) == (1, "PROCESSING_FAILED")
+
+
+@pytest.mark.usefixtures("service")
+async def test_what_a_stopping_worker_cannot_finish_in_time_is_put_back(
+    bus: Bus, engine: Bus, account: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.work._STOP_SECONDS", 0.05)
+    hangs, does = Engine(open_gate=False), Engine()
+    async with working(engine, hangs, attempts=1):
+        job = await begin(bus, account, 1)
+        await hangs.has_begun(1)
+    async with working(engine, does, attempts=1):
+        assert (await closed(bus, account, job)).succeeded == 1
+    assert (hangs.done.total(), does.done.total()) == (0, 1)
+
+
+@pytest.mark.usefixtures("service")
 async def test_an_item_that_takes_long_stays_its_workers(
     bus: Bus, engine: Bus, account: AccountId
 ) -> None:

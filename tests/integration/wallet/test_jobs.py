@@ -8,7 +8,7 @@ import pytest
 from kit.database import Pool
 from proto.errors import IdempotencyConflict, NotFound, ReservationEnded
 from proto.ids import AccountId, JobId
-from proto.wallet import Attach, Balance, Refund, Reservation
+from proto.wallet import Attach, Balance, Refund, Release, Reservation
 from services.wallet.ledger import Ledger
 from tests.integration.wallet.books import Replica, lapse, reserve, settle
 
@@ -122,3 +122,29 @@ async def test_a_batch_in_which_some_files_failed_gives_their_price_back_once(
     outcomes = await asyncio.gather(*(replica.ledger.settle(request) for replica in replicas * 5))
     assert {(outcome.consumed, outcome.refunded) for outcome in outcomes} == {(46, 14)}
     assert await ledger.balance(account) == Balance(available=54, held=0)
+
+
+async def test_a_hold_is_released_unless_another_job_has_it(
+    ledger: Ledger, account: AccountId
+) -> None:
+    mine, others = JobId(uuid4()), JobId(uuid4())
+    hold = await ledger.reserve(reserve(account, 10))
+    await ledger.attach(Attach(account=account, number=hold.number, job=others))
+    for job in (None, mine):
+        with pytest.raises(IdempotencyConflict):
+            await ledger.release(Release(account=account, number=hold.number, job=job))
+    assert (await ledger.balance(account)).held == 10
+    release = Release(account=account, number=hold.number, job=others)
+    assert (await ledger.release(release)).refunded == 10
+    assert (await ledger.release(release)).state == "refunded"
+    assert (await ledger.balance(account)).held == 0
+
+
+async def test_a_hold_that_waits_for_nothing_is_released(
+    ledger: Ledger, account: AccountId
+) -> None:
+    hold = await ledger.reserve(reserve(account, 10))
+    released = await ledger.release(Release(account=account, number=hold.number))
+    assert (released.state, released.refunded) == ("refunded", 10)
+    with pytest.raises(NotFound):
+        await ledger.release(Release(account=AccountId(uuid4()), number=hold.number))
