@@ -43,10 +43,8 @@ def impatient() -> Iterator[RunningStack]:
         "SYNC_IMAGES": str(SYNC_IMAGES),
         "DRAFT_SECONDS": str(DRAFT_SECONDS),
     }
-    with temporary_home() as home, pytest.MonkeyPatch.context() as environment:
-        for name, value in hurry.items():
-            environment.setenv(name, value)
-        stack = RunningStack.start(home)
+    with temporary_home() as home:
+        stack = RunningStack.start(home, **hurry)
         yield stack
         stack.stop()
 
