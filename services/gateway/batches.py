@@ -54,14 +54,14 @@ class Begun:
     """If not, an earlier attempt of the same call did, with inputs of its own."""
 
 
-class PerhapsBegun(Unavailable):
+class PerhapsBegun(Exception):
     """Nobody said whether the job has begun; it may need its inputs."""
 
 
 async def begin(app: web.Application, caller: Caller, order: Order, batch: Batch) -> Begun:
     """Begin a job, or find the one that an earlier attempt of the same call has begun.
 
-    Raises InsufficientTokens, SpendCapReached, QueueFull, Unavailable.
+    Raises InsufficientTokens, SpendCapReached, QueueFull, Unavailable, PerhapsBegun.
     """
     hold = await app[BILLING].hold(caller, order)
     job = JobId(uuid4())

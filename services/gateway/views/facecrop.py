@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from proto.accounts import Caller
-from proto.errors import NotFound
+from proto.errors import NotFound, Unavailable
 from proto.facecrop import Portrait, StoredPhoto
 from proto.ids import JobId, StorageKey
 from proto.jobs import JobState
@@ -192,9 +192,9 @@ class _Work:
             return await _answer(request, outcome, self._wish.icp_type)
         try:
             begun = await begin_job(app, caller, self._photos, self._wish, order, self._inputs)
-        except PerhapsBegun:
+        except PerhapsBegun as error:
             self.keeps_inputs = True
-            raise
+            raise Unavailable(str(error)) from error
         self.keeps_inputs = begun.anew
         body = JobBegunBody(
             task_id=begun.job.id,
