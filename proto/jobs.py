@@ -175,6 +175,7 @@ class Job(Message):
     hold: int
     """The number of its hold in the wallet."""
     unit_tokens: int
+    """Of each unit; `total`, `succeeded`, `failed` and `cancelled` count units as well."""
     consumed: int
     """Tokens that were charged; known once it has closed."""
     details: dict[str, str]
@@ -223,6 +224,7 @@ class CreateJob(Request[Job], subject="jobs.create"):
     hold: int
     unit_tokens: Annotated[int, Meta(ge=0, le=1_000_000)]
     total: Annotated[int, Meta(ge=1, le=MOST_ITEMS)]
+    """Units of all items together."""
     inputs: StorageKey | None = None
     """A folder that is removed when the job closes."""
     outputs: StorageKey
@@ -237,6 +239,8 @@ class NewItem(Message):
     name: Annotated[str, Meta(max_length=255, pattern=r"^[^\x00]*$")]
     """What its sender calls it."""
     work: Annotated[bytes, Meta(max_length=MOST_WORK_BYTES)]
+    units: Annotated[int, Meta(ge=1, le=MOST_ITEMS)] = 1
+    """How much of the job it is: what is paid for, and counted as progress."""
     same_as: int | None = None
     """An earlier item whose outcome is this one's too, so that nothing is done for it."""
 
@@ -305,7 +309,7 @@ class Item(Message):
     name: str
     state: ItemState
     order: int | None
-    """Which of the job's items it was to end, from 1; None while it has not."""
+    """How many units of the job had ended with it; None while it has not. No two have the same."""
     result: bytes | None = None
     code: str = ""
     """Why it failed."""
@@ -339,7 +343,7 @@ class GetEnded(Request[ItemPage], subject="jobs.ended-items"):
     account: AccountId
     job: JobId
     after: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
-    """Only items that ended after that many others."""
+    """Only items that ended after that many units."""
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 

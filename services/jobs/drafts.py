@@ -51,8 +51,9 @@ RETURNING *
 """
 
 ADD = """
-INSERT INTO jobs.items (job_id, account_id, number, name, work, same_as)
-SELECT $1, $2, * FROM unnest($3::integer[], $4::text[], $5::bytea[], $6::integer[])
+INSERT INTO jobs.items (job_id, account_id, number, name, work, same_as, units)
+SELECT $1, $2, * FROM unnest(
+    $3::integer[], $4::text[], $5::bytea[], $6::integer[], $7::integer[])
 ON CONFLICT DO NOTHING
 """
 
@@ -60,8 +61,8 @@ DRAFT = """
 SELECT total FROM jobs.jobs WHERE account_id = $1 AND id = $2 AND state = 'draft' FOR UPDATE
 """
 
-COUNT = """
-SELECT count(*) FROM jobs.items WHERE account_id = $1 AND job_id = $2
+UNITS = """
+SELECT coalesce(sum(units), 0)::bigint FROM jobs.items WHERE account_id = $1 AND job_id = $2
 """
 
 WRONG_COPIES = """
@@ -142,6 +143,7 @@ async def add(pool: Pool, request: AddItems) -> None:
             [item.name for item in request.items],
             [item.work for item in request.items],
             [item.same_as for item in request.items],
+            [item.units for item in request.items],
         )
 
 
@@ -157,7 +159,7 @@ async def start(pool: Pool, bus: Bus, request: StartJob) -> Job:
         raise missing()
     if row["state"] != "draft":
         return rows.job(row)
-    if await pool.fetchval(COUNT, *key) != row["total"]:
+    if await pool.fetchval(UNITS, *key) != row["total"]:
         raise InvalidRequest("the job has not got all its items")
     if await pool.fetchval(WRONG_COPIES, *key):
         raise InvalidRequest("an item is the same as one that is not there, or not worked on")

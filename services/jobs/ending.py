@@ -1,9 +1,12 @@
 """Items end here, and nowhere else: each once, in an order of their own, while the job is locked.
 
+Counts, and the places in that order, are in units; most items are one.
+
 When the last one has ended the job is `closing`, and `closing.py` does the rest.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncpg import Record
@@ -20,7 +23,7 @@ WHERE account_id = $1 AND id = $2 AND state IN ('queued', 'running') FOR NO KEY 
 
 END_TAKEN = """
 WITH ending AS (
-    SELECT number, row_number() OVER (ORDER BY number) AS place FROM jobs.items
+    SELECT number, sum(units) OVER (ORDER BY number) AS place FROM jobs.items
     WHERE account_id = $1 AND job_id = $2 AND (
         (number = $3 AND state = 'running' AND attempt = $4)
         OR (same_as = $3 AND state = 'waiting'
@@ -31,24 +34,24 @@ UPDATE jobs.items AS i
 SET state = $5, result = $6, code = $7, message = $8, ended = $9 + place, ended_at = now(),
     work = ''
 FROM ending WHERE i.job_id = $2 AND i.number = ending.number
-RETURNING i.number
+RETURNING i.units
 """
 """An item that its attempt has finished, with those that are the same. Another attempt that is let
 in at the same moment finds it ended: one result is as good as the other."""
 
 END_OPEN = """
 WITH open AS MATERIALIZED (
-    SELECT number, same_as FROM jobs.items
+    SELECT number, same_as, units FROM jobs.items
     WHERE account_id = $1 AND job_id = $2 AND state IN ('waiting', 'queued')
     ORDER BY number FOR UPDATE
 ), ending AS (
-    SELECT number, row_number() OVER (ORDER BY number) AS place FROM open
+    SELECT number, sum(units) OVER (ORDER BY number) AS place FROM open
     WHERE same_as IS NULL OR same_as IN (SELECT number FROM open)
 )
 UPDATE jobs.items AS i
 SET state = $3, code = $4, message = $5, ended = $6 + place, ended_at = now(), work = ''
 FROM ending WHERE i.job_id = $2 AND i.number = ending.number
-RETURNING i.number
+RETURNING i.units
 """
 """Everything that no worker has taken; locked first, because a worker may be taking one."""
 
@@ -67,7 +70,7 @@ RETURNING state = 'closing'
 class Ended:
     """What ended."""
 
-    items: int
+    units: int
     last: bool
     """Whether nothing of the job is open any more."""
 
@@ -113,9 +116,10 @@ async def end_taken(
             # JSON knows no infinity, and one such value would be the mean of all
             if math.isfinite(value):
                 measures.setdefault(name, rows.Tally()).add(value)
-    counts = _counts(len(ended), succeeded=succeeded, cancelled=cancelled)
+    units = _sum(ended)
+    counts = _counts(units, succeeded=succeeded, cancelled=cancelled)
     last = await connection.fetchval(COUNT, account, job, *counts, rows.written(measures))
-    return Ended(len(ended), bool(last))
+    return Ended(units, bool(last))
 
 
 async def end_open(
@@ -136,16 +140,21 @@ async def end_open(
     )
     if not ended:
         return NOTHING
-    counts = _counts(len(ended), succeeded=False, cancelled=cancelled)
+    units = _sum(ended)
+    counts = _counts(units, succeeded=False, cancelled=cancelled)
     last = await connection.fetchval(COUNT, account, job, *counts, locked["measures"])
-    return Ended(len(ended), bool(last))
+    return Ended(units, bool(last))
 
 
-def _counts(number: int, *, succeeded: bool, cancelled: bool) -> tuple[int, int, int]:
-    """Return by how much the job's counts of succeeded, failed and cancelled items go up."""
+def _sum(ended: Sequence[Record]) -> int:
+    return sum(row["units"] for row in ended)
+
+
+def _counts(units: int, *, succeeded: bool, cancelled: bool) -> tuple[int, int, int]:
+    """Return by how much the job's counts of succeeded, failed and cancelled go up."""
     if succeeded:
-        return number, 0, 0
-    return (0, 0, number) if cancelled else (0, number, 0)
+        return units, 0, 0
+    return (0, 0, units) if cancelled else (0, units, 0)
 
 
 def _ended(locked: Record) -> int:

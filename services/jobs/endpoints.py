@@ -143,7 +143,7 @@ class Endpoints:
         self, account: AccountId, job: JobId, ended: Ended
     ) -> asyncio.Task[None] | None:
         """Tell that items have ended, and close the job if they were the last."""
-        if ended.items and self._bus.connected:
+        if ended.units and self._bus.connected:
             await self._bus.client.publish(progress_subject(job))
         if not ended.last:
             return None

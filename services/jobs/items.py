@@ -76,10 +76,10 @@ async def finish(pool: Pool, request: FinishItem, patience_seconds: float) -> tu
             return True, NOTHING
         if await pool.fetchval(CANCEL_ASKED, request.account, request.job):
             ended = await _end(pool, request, CANCELLED, cancelled=True)
-            return ended.items > 0, ended
+            return ended.units > 0, ended
         outcome = Failed(code=outcome.code, message=outcome.message)
     ended = await _end(pool, request, outcome)
-    return ended.items > 0, ended
+    return ended.units > 0, ended
 
 
 async def _put_back(
