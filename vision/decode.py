@@ -78,6 +78,24 @@ def decode(data: bytes, limits: Limits | None = None) -> Picture:
         raise PictureTruncated from error
 
 
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation (Exif 2.32, tag 0x0112).
+
+    Args:
+        pixels: uint8 [height, width, 3], as stored.
+        orientation: 1 to 8; any other number counts as 1, the right way up.
+
+    Returns:
+        The pixels the right way up, contiguous.
+    """
+    if orientation in (5, 6, 7, 8):
+        pixels = _as_pixels(cv2.transpose(pixels))
+    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
+    if orientation in flips:
+        pixels = _as_pixels(cv2.flip(pixels, flips[orientation]))
+    return np.ascontiguousarray(pixels)
+
+
 def _decode(data: bytes, limits: Limits) -> Picture:
     header = _READERS[sniff(data)](data)
     limits.check_size(header.width, header.height, len(data))
@@ -85,17 +103,7 @@ def _decode(data: bytes, limits: Limits) -> Picture:
     pixels, profile = flatten(loaded)
     if pixels.shape != (header.height, header.width, 3):
         raise PictureTruncated
-    return Picture(_upright(pixels, loaded.orientation), profile, header.format)
-
-
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo an EXIF orientation (Exif 2.32, tag 0x0112)."""
-    if orientation in (5, 6, 7, 8):
-        pixels = _as_pixels(cv2.transpose(pixels))
-    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
-    if orientation in flips:
-        pixels = _as_pixels(cv2.flip(pixels, flips[orientation]))
-    return np.ascontiguousarray(pixels)
+    return Picture(upright(pixels, loaded.orientation), profile, header.format)
 
 
 def _as_pixels(array: object) -> Pixels:
