@@ -124,3 +124,16 @@ if ! PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nats-server >/dev/null; the
     # only the program is wanted, not the server that Debian starts with it
     [ ! -d /run/systemd/system ] || $as_root systemctl disable --quiet --now nats-server
 fi
+
+# what cards are printed with: fonts for the scripts that names are written in
+absent=$(.venv/bin/python -c 'from services.qr.drawing.fonts import absent_packages as absent
+print(*absent())')
+for fonts in $absent; do
+    package "$fonts" || fail "install the package $fonts, which cards are printed with"
+done
+# what the tests look at sheets with
+for program in pdftoppm:poppler-utils qpdf:qpdf; do
+    if ! command -v "${program%:*}" >/dev/null; then
+        package "${program#*:}" || fail "install the package ${program#*:}, which the tests need"
+    fi
+done

@@ -1,0 +1,1 @@
+"""QR cards: a roster in, a printable PDF out."""
