@@ -99,13 +99,17 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
         f"$JS.API.CONSUMER.INFO.{WORK}.*",
         f"$JS.API.CONSUMER.DURABLE.CREATE.{WORK}.*",
     ),
+    "qr": (GetJob.subject, GetItems.subject, *_works_on("qr_sheet")),
     "facecrop": (CheckServiceKey.subject, *_works_on("face_crop")),
+    "cardreader": (CheckServiceKey.subject, *_works_on("card_read")),
     "gateway": (
         "accounts.>",
         "wallet.>",
         "presets.>",
         *_KEEPS_JOBS,
+        "qr.>",
         "facecrop.>",
+        "cardreader.>",
         "webhooks.>",
     ),
 }

@@ -15,7 +15,17 @@ from kit import settings
 from kit.lifecycle import Listen
 from kit.settings import Setting
 
-NAMES = ("accounts", "wallet", "webhooks", "presets", "jobs", "facecrop", "gateway")
+NAMES = (
+    "accounts",
+    "wallet",
+    "webhooks",
+    "presets",
+    "jobs",
+    "qr",
+    "facecrop",
+    "cardreader",
+    "gateway",
+)
 
 _OF_THE_MACHINE = ("PATH", "HOME", "LANG", "TZ")
 """What a service inherits besides its settings."""

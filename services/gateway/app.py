@@ -10,6 +10,7 @@ from kit.lifecycle import bus_context, operator_app
 from kit.storage import Storage
 from services.gateway import middlewares, prices, resources
 from services.gateway.billing import Billing
+from services.gateway.cardpages import CardPages
 from services.gateway.identity import Identity
 from services.gateway.operations import Operation
 from services.gateway.outbound import Outbound
@@ -26,6 +27,8 @@ from services.gateway.views import (
     members,
     payments,
     presets,
+    qr,
+    qrsort,
     quotes,
     wallet,
     webhooks,
@@ -39,6 +42,8 @@ def operations() -> list[Operation]:
     modules = (
         facecrop,
         jobs,
+        qr,
+        qrsort,
         presets,
         quotes,
         wallet,
@@ -96,6 +101,9 @@ def _public(app: web.Application, settings: Settings, storage: Storage) -> web.A
     public[resources.PRICES] = prices.read(settings.price_book)
     public[resources.QUOTES] = Quotes(settings.files_secrets)
     public[resources.OUTBOUND] = Outbound(bus)
+    public[resources.CARD_PAGES] = CardPages(
+        settings.files_secrets, settings.public_url, settings.link_seconds
+    )
     public[resources.STREAMS] = Streams(bus, settings.streams_per_account)
     public.on_shutdown.append(_end_streams)
     public[resources.OPERATIONS] = operations()

@@ -5,6 +5,7 @@ from aiohttp import web
 from kit.bus import Bus
 from kit.storage import Storage
 from services.gateway.billing import Billing
+from services.gateway.cardpages import CardPages
 from services.gateway.identity import Identity
 from services.gateway.operations import Handler, Operation
 from services.gateway.outbound import Outbound
@@ -21,6 +22,7 @@ BILLING = web.AppKey("BILLING", Billing)
 PRICES: web.AppKey[dict[str, Price]] = web.AppKey("PRICES", dict)
 QUOTES = web.AppKey("QUOTES", Quotes)
 OUTBOUND = web.AppKey("OUTBOUND", Outbound)
+CARD_PAGES = web.AppKey("CARD_PAGES", CardPages)
 STREAMS = web.AppKey("STREAMS", Streams)
 OPERATIONS: web.AppKey[list[Operation]] = web.AppKey("OPERATIONS", list)
 BY_HANDLER: web.AppKey[dict[Handler, Operation]] = web.AppKey("BY_HANDLER", dict)

@@ -93,6 +93,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=0, description="Images that are worked on while the caller waits; more are a job"),
     ] = 8
+    sync_subjects: Annotated[
+        int, Meta(ge=0, description="Subjects of a sheet that is drawn while the caller waits")
+    ] = 200
     streams_per_account: Annotated[
         int,
         Meta(ge=1, description="Streams of events that one account may have open at each gateway"),

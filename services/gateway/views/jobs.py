@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -10,28 +9,32 @@ from aiohttp import web
 
 from proto.accounts import Scope
 from proto.errors import Unavailable
+from proto.facecrop import KIND as FACE_CROP
 from proto.ids import JobId
-from proto.jobs import CancelJob, GetEnded, GetItems, GetJob, GetJobs, Item, Job, JobState
+from proto.jobs import CancelJob, GetEnded, GetJob, GetJobs, Item, Job
 from services.gateway import archives
+from services.gateway.ended import (
+    CropJobBody,
+    JobBody,
+    SheetJobBody,
+    SortJobBody,
+    body,
+    items,
+    of_job,
+    progress,
+    result_of,
+)
 from services.gateway.identity import ACCOUNT
 from services.gateway.operations import Operations, Parameter
-from services.gateway.portraits import (
-    Cropped,
-    ErrorOfOne,
-    Links,
-    ReceiptOfAll,
-    of_item,
-    receipt_from,
-)
 from services.gateway.problems import Problem, broken_off, json_response
 from services.gateway.queries import identifier, whole_number
-from services.gateway.resources import BUS, SETTINGS, STORAGE, STREAMS
+from services.gateway.resources import BUS, STORAGE, STREAMS
 from services.gateway.streaming import Stream
 from services.gateway.views.shapes import ASKING, ErrorBody
 
 operations = Operations("Jobs")
 
-_SCOPES: tuple[Scope, ...] = ("jobs", "facecrop")
+_SCOPES: tuple[Scope, ...] = ("jobs", "facecrop", "qr")
 _TASK = Parameter("task_id", "path", "The task_id of the answer that began the job")
 _ANSWERS = {404: ErrorBody, **ASKING}
 _MOST_JOBS = 200
@@ -40,46 +43,9 @@ _RESULTS = 500
 """On a page, unless asked for another number."""
 _IN_MESSAGE = 200
 _RETRY_MS = 2000
+_BODIES = (JobBody, CropJobBody, SheetJobBody, SortJobBody)
 
 Status = Literal["queued", "running", "completed", "failed", "cancelled"]
-
-
-class ProgressBody(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a job has ended, well or not."""
-
-    current: int
-    total: int
-    percentage: float
-    """0 to 100, one decimal."""
-
-
-class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a job stands; once it has ended, also what came of it."""
-
-    task_id: JobId
-    status: JobState
-    progress: ProgressBody
-    kind: str
-    """What is done: face_crop."""
-    total_files: int
-    succeeded: int
-    failed: int
-    cancelled: int
-    tokens_deducted: int
-    tokens_refunded: int | None = None
-    """What came back; known once it has ended."""
-    wallet_transaction_id: str
-    created_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    results: list[Cropped] | msgspec.UnsetType = msgspec.UNSET
-    """In the order sent; only of a job that has ended."""
-    next_cursor: str | None = None
-    """Send it as `cursor` for more results."""
-    receipt: ReceiptOfAll | None = None
-    """How alike the portraits came out, over the whole job."""
-    error: ErrorOfOne | None = None
-    """Why it failed or was cancelled."""
 
 
 class JobsBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,13 +78,13 @@ async def jobs(request: web.Request) -> web.Response:
         )
     )
     cursor = None if page.next_before is None else str(page.next_before)
-    return json_response(JobsBody(jobs=[_body(job) for job in page.jobs], next_cursor=cursor))
+    return json_response(JobsBody(jobs=[body(job) for job in page.jobs], next_cursor=cursor))
 
 
 @operations.add(
     "GET",
     "/v1/services/studio/jobs/{task_id}",
-    {200: JobBody, 422: ErrorBody, **_ANSWERS},
+    {200: _BODIES, 422: ErrorBody, **_ANSWERS},
     parameters=(
         _TASK,
         Parameter(
@@ -137,17 +103,8 @@ async def job(request: web.Request) -> web.Response:
     cursor = whole_number(request, "cursor", 2**31 - 1)
     found = await _job(request)
     if not found.closed:
-        return json_response(_body(found))
-    items, more = await _items(request, found, -1 if cursor is None else cursor - 1, limit)
-    links = _links(request)
-    return json_response(
-        msgspec.structs.replace(
-            _body(found),
-            results=[result for item in items if (result := await of_item(links, found, item))],
-            # the number of the item that comes next
-            next_cursor=str(items[-1].number + 1) if more else None,
-        )
-    )
+        return json_response(body(found))
+    return json_response(await of_job(request, found, cursor or 0, limit))
 
 
 @operations.add(
@@ -166,7 +123,7 @@ async def cancel(request: web.Request) -> web.Response:
     if before.closed and before.state != "cancelled":
         raise Problem(409, "JOB_ENDED", f"this job has {before.state} already")
     ask = CancelJob(account=request[ACCOUNT], job=before.id)
-    return json_response(_body(await request.app[BUS].request(ask, 10.0)))
+    return json_response(body(await request.app[BUS].request(ask, 10.0)))
 
 
 @operations.add(
@@ -206,7 +163,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         async with broken_off(request):
             await response.write(
-                f"retry: {_RETRY_MS}\n\n".encode() + _event("progress", None, _body(found))
+                f"retry: {_RETRY_MS}\n\n".encode() + _event("progress", None, body(found))
             )
             await _follow(request, response, stream, heard)
             await response.write_eof()
@@ -223,6 +180,8 @@ async def events(request: web.Request) -> web.StreamResponse:
 async def archive(request: web.Request) -> web.StreamResponse:
     """Download everything that a job made as one ZIP, with a receipt of it as CSV."""
     found = await _job(request)
+    if found.kind != FACE_CROP:
+        raise Problem(409, "NO_ARCHIVE", "only the files of face crop jobs come as an archive")
     if not found.closed:
         raise Problem(409, "JOB_NOT_ENDED", "the archive is there once the job has ended")
     response = web.StreamResponse(
@@ -257,7 +216,7 @@ async def _follow(
                 heard = item.order or heard
                 await response.write(await _item_event(request, found, item))
             if found.closed:
-                await response.write(_event(found.state, found.total + 1, _body(found)))
+                await response.write(_event(found.state, found.total + 1, body(found)))
                 return
         go_on = await stream.wait()
         # a comment: it keeps the connection, and tells whether the client is still there
@@ -270,29 +229,11 @@ async def _job(request: web.Request) -> Job:
     return await request.app[BUS].request(GetJob(account=request[ACCOUNT], job=task))
 
 
-async def _items(request: web.Request, job: Job, after: int, limit: int) -> tuple[list[Item], bool]:
-    """Return items by number, and whether others follow."""
-    found: list[Item] = []
-    more = True
-    while more and len(found) < limit:
-        page = await request.app[BUS].request(
-            GetItems(
-                account=request[ACCOUNT],
-                job=job.id,
-                after=found[-1].number if found else after,
-                limit=min(_IN_MESSAGE, limit - len(found)),
-            )
-        )
-        found += page.items
-        more = page.more
-    return found, more
-
-
 async def _all_items(request: web.Request, job: Job) -> AsyncIterator[Item]:
     after, more = -1, True
     while more:
-        items, more = await _items(request, job, after, _IN_MESSAGE)
-        for item in items:
+        found, more = await items(request, job, after, _IN_MESSAGE)
+        for item in found:
             yield item
             after = item.number
 
@@ -314,8 +255,8 @@ async def _item_event(request: web.Request, job: Job, item: Item) -> bytes:
     data = {
         "number": item.number,
         "status": item.state,
-        "progress": _progress(item.order or 0, job.total),
-        "result": await of_item(_links(request), job, item),
+        "progress": progress(item.order or 0, job.total),
+        "result": await result_of(request, job, item),
     }
     return _event("item", item.order, data)
 
@@ -342,33 +283,3 @@ def _status(request: web.Request) -> Status | None:
         return None
     sentence = f"status must be one of {', '.join(get_args(Status))}"
     raise Problem(422, "INVALID_REQUEST", sentence)
-
-
-def _links(request: web.Request) -> Links:
-    return Links(request.app[STORAGE], request.app[SETTINGS].link_seconds)
-
-
-def _progress(ended: int, total: int) -> ProgressBody:
-    percentage = round(100 * ended / total, 1)
-    return ProgressBody(current=ended, total=total, percentage=percentage)
-
-
-def _body(job: Job) -> JobBody:
-    return JobBody(
-        task_id=job.id,
-        status=job.state,
-        progress=_progress(job.ended, job.total),
-        kind=job.kind,
-        total_files=job.total,
-        succeeded=job.succeeded,
-        failed=job.failed,
-        cancelled=job.cancelled,
-        tokens_deducted=job.deducted,
-        tokens_refunded=job.deducted - job.consumed if job.closed else None,
-        wallet_transaction_id=job.transaction_id,
-        created_at=job.created_at,
-        started_at=job.started_at,
-        ended_at=job.closed_at,
-        receipt=receipt_from(job.measures) if job.closed else None,
-        error=ErrorOfOne(code=job.code, message=job.message) if job.code else None,
-    )

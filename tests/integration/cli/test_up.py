@@ -21,7 +21,9 @@ PARTS = (
     "webhooks",
     "presets",
     "jobs",
+    "qr",
     "facecrop",
+    "cardreader",
     "gateway",
 )
 RECOVERY_SECONDS = 60.0

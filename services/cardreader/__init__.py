@@ -1,0 +1,1 @@
+"""Finds the cards in the photographs of a shoot."""

@@ -1,0 +1,85 @@
+"""The card reader, put together."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+import structlog
+from aiohttp import web
+from prometheus_client import Gauge
+
+from kit.fetching import Fetcher
+from kit.guarding import key_required
+from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
+from kit.storage import Storage
+from kit.work import Worker
+from proto.cardreader import KIND
+from proto.jobs import RegisterKind
+from services.cardreader.endpoints import Endpoints
+from services.cardreader.items import work
+from services.cardreader.settings import Settings
+from vision.connect import connect
+from vision.limits import Limits
+from vision.models import ModelName
+
+_MOST_ATTEMPTS = 3
+"""Of an item of a job whose worker dies or breaks."""
+
+MODELS = Gauge("darkroom_models", "What runs the models: 1 for the one in use", ("served_by",))
+
+log = structlog.get_logger(__name__)
+
+
+def build(settings: Settings) -> web.Application:
+    """Return the engine, ready to run."""
+    cores = settings.threads or len(os.sched_getaffinity(0))
+
+    async def engine(app: web.Application) -> AsyncIterator[None]:
+        limits = Limits(
+            most_bytes=settings.max_picture_bytes, most_pixels=settings.max_picture_pixels
+        )
+        # pictures are worked on side by side in our own threads; OpenCV's would be in their way
+        cv2.setNumThreads(1)
+        models = connect(settings.triton_url or None, Path(settings.model_repository))
+
+        async def check() -> bool:
+            return await models.ready([ModelName.FACE_DETECTOR])
+
+        app[CHECKS]["models"] = check
+        log.info("models", served_by=models.kind, description=models.description)
+        MODELS.labels(models.kind).set(1)
+        async with (
+            Storage.open(settings.storage_url) as storage,
+            Fetcher(allow=settings.fetch_allow) as fetcher,
+        ):
+            with ThreadPoolExecutor(cores, "pictures") as threads:
+                asyncio.get_running_loop().set_default_executor(threads)
+                endpoints = Endpoints(storage, fetcher, models, limits, threads)
+                # two photos for each thread: while models look at one, the next is decoded
+                guard = key_required(app[BUS]) if settings.require_api_key else None
+                listening = await answering(app[BUS], "cardreader", endpoints, 2 * cores, guard)
+                kind = RegisterKind(
+                    kind=KIND, most_seconds=settings.item_seconds, most_attempts=_MOST_ATTEMPTS
+                )
+                slots = settings.batch_slots or 2 * cores
+                worker = Worker(app[BUS], kind, partial(work, endpoints), slots)
+                working = asyncio.create_task(worker.run())
+
+                async def works() -> bool:
+                    return not working.done()
+
+                app[CHECKS]["worker"] = works
+                yield
+                worker.stop()
+                await working
+                await listening.stop()
+        await models.close()
+
+    app = operator_app()
+    app.cleanup_ctx.append(bus_context(settings.nats_url, "cardreader"))
+    app.cleanup_ctx.append(engine)
+    return app

@@ -1,0 +1,221 @@
+"""What a job came to, by what was done in it."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from kit.bus import decoder
+from proto.cardreader import KIND as CARD_READ
+from proto.facecrop import KIND as FACE_CROP
+from proto.ids import JobId
+from proto.jobs import GetItems, Item, Job, JobState
+from proto.qr import KIND as QR_SHEET
+from proto.qr import DrawnSheet, GetSorted, ReasonCount, SortedFile, SortOptions
+from services.gateway.identity import ACCOUNT
+from services.gateway.portraits import (
+    Cropped,
+    ErrorOfOne,
+    Links,
+    ReceiptOfAll,
+    of_item,
+    receipt_from,
+)
+from services.gateway.resources import BUS, SETTINGS, STORAGE
+from services.gateway.sheets import SheetBody, body_of
+
+_IN_MESSAGE = 200
+
+
+class ProgressBody(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a job has ended, well or not."""
+
+    current: int
+    total: int
+    percentage: float
+    """0 to 100, one decimal."""
+
+
+class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a job stands."""
+
+    task_id: JobId
+    status: JobState
+    progress: ProgressBody
+    kind: str
+    """What is done: face_crop, qr_sheet, card_read."""
+    total_files: int
+    """Or subjects, of a sheet of cards."""
+    succeeded: int
+    failed: int
+    cancelled: int
+    tokens_deducted: int
+    tokens_refunded: int | None = None
+    """What came back; known once it has ended."""
+    wallet_transaction_id: str
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: ErrorOfOne | None = None
+    """Why it failed or was cancelled."""
+
+
+class CropJobBody(JobBody, frozen=True, kw_only=True, omit_defaults=True):
+    """A face crop job that has ended."""
+
+    results: list[Cropped]
+    """In the order sent."""
+    next_cursor: str | None = None
+    """Send it as `cursor` for more results."""
+    receipt: ReceiptOfAll | None = None
+    """How alike the portraits came out, over the whole job."""
+
+
+class SheetJobBody(JobBody, frozen=True, kw_only=True, omit_defaults=True):
+    """A sheet of cards that has been drawn."""
+
+    results: list[SheetBody]
+
+
+class SortJobBody(JobBody, frozen=True, kw_only=True, omit_defaults=True):
+    """A shoot that has been read and sorted."""
+
+    results: list[SortedFile]
+    """In the order sent."""
+    next_cursor: str | None = None
+    """Send it as `cursor` for more results."""
+    people: int
+    """Who has photographs."""
+    photos: int
+    """That belong to somebody."""
+    unassigned: int
+    reasons: list[ReasonCount]
+    """What somebody should look at, how often."""
+
+
+def body(job: Job) -> JobBody:
+    """Return where a job stands."""
+    return JobBody(**_facts(job))
+
+
+async def of_job(request: web.Request, job: Job, start: int, limit: int) -> JobBody:
+    """Return what came of a job that has ended: a page of results from the number `start`."""
+    match job.kind:
+        case kind if kind == FACE_CROP:
+            return await _of_crops(request, job, start, limit)
+        case kind if kind == QR_SHEET:
+            return await _of_sheet(request, job)
+        case kind if kind == CARD_READ:
+            return await of_shoot(request, job, start, limit)
+        case _:
+            return body(job)
+
+
+async def of_shoot(request: web.Request, job: Job, start: int, limit: int) -> JobBody:
+    """Return what came of a shoot: a page of its photographs from the number `start`."""
+    if not job.succeeded:
+        return body(job)
+    options = msgspec.json.decode(job.details["options"], type=SortOptions)
+    files: list[SortedFile] = []
+    while True:
+        page = await request.app[BUS].request(
+            GetSorted(
+                account=request[ACCOUNT],
+                job=job.id,
+                options=options,
+                after=files[-1].number if files else start - 1,
+                limit=min(_IN_MESSAGE, limit - len(files)),
+            ),
+            30.0,
+        )
+        files += page.files
+        if not page.more or len(files) >= limit:
+            break
+    return SortJobBody(
+        **_facts(job),
+        results=files,
+        next_cursor=str(files[-1].number + 1) if page.more else None,
+        people=page.people,
+        photos=page.photos,
+        unassigned=page.unassigned,
+        reasons=page.reasons,
+    )
+
+
+async def items(request: web.Request, job: Job, after: int, limit: int) -> tuple[list[Item], bool]:
+    """Return items by number, and whether others follow."""
+    found: list[Item] = []
+    more = True
+    while more and len(found) < limit:
+        page = await request.app[BUS].request(
+            GetItems(
+                account=request[ACCOUNT],
+                job=job.id,
+                after=found[-1].number if found else after,
+                limit=min(_IN_MESSAGE, limit - len(found)),
+            )
+        )
+        found += page.items
+        more = page.more
+    return found, more
+
+
+async def result_of(request: web.Request, job: Job, item: Item) -> Cropped | SheetBody | None:
+    """Return what came of one item, where that can be said of one."""
+    if job.kind == FACE_CROP:
+        return await of_item(links(request), job, item)
+    if job.kind == QR_SHEET and item.result is not None:
+        return await body_of(links(request), decoder(DrawnSheet).decode(item.result))
+    return None
+
+
+def links(request: web.Request) -> Links:
+    """Return what makes the links of an answer."""
+    return Links(request.app[STORAGE], request.app[SETTINGS].link_seconds)
+
+
+def progress(ended: int, total: int) -> ProgressBody:
+    """Return how far a job is."""
+    percentage = round(100 * ended / total, 1)
+    return ProgressBody(current=ended, total=total, percentage=percentage)
+
+
+async def _of_crops(request: web.Request, job: Job, start: int, limit: int) -> CropJobBody:
+    found, more = await items(request, job, start - 1, limit)
+    to = links(request)
+    return CropJobBody(
+        **_facts(job),
+        results=[result for item in found if (result := await of_item(to, job, item))],
+        # the number of the item that comes next
+        next_cursor=str(found[-1].number + 1) if more else None,
+        receipt=receipt_from(job.measures),
+    )
+
+
+async def _of_sheet(request: web.Request, job: Job) -> JobBody:
+    (item,), _ = await items(request, job, -1, 1)
+    if item.result is None:
+        return body(job)
+    sheet = await body_of(links(request), decoder(DrawnSheet).decode(item.result))
+    return SheetJobBody(**_facts(job), results=[sheet])
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    return {
+        "task_id": job.id,
+        "status": job.state,
+        "progress": progress(job.ended, job.total),
+        "kind": job.kind,
+        "total_files": job.total,
+        "succeeded": job.succeeded,
+        "failed": job.failed,
+        "cancelled": job.cancelled,
+        "tokens_deducted": job.deducted,
+        "tokens_refunded": job.deducted - job.consumed if job.closed else None,
+        "wallet_transaction_id": job.transaction_id,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "ended_at": job.closed_at,
+        "error": ErrorOfOne(code=job.code, message=job.message) if job.code else None,
+    }

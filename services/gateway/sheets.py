@@ -1,0 +1,145 @@
+"""Sheets of cards: hand the subjects to the service that draws, at once or as a job, and charge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import msgspec
+from aiohttp import web
+
+from kit.bus import Bus
+from proto.accounts import Caller
+from proto.ids import StorageKey
+from proto.jobs import NewItem
+from proto.qr import (
+    KIND,
+    MOST_ADDED,
+    AddSubjects,
+    BeginSheet,
+    DrawnSheet,
+    DrawSheet,
+    Layout,
+    Subject,
+    Wishes,
+)
+from services.gateway.batches import Batch, Begun, begin
+from services.gateway.billing import Order
+from services.gateway.portraits import Links
+from services.gateway.resources import BILLING, BUS
+
+OPERATION = "qr_card"
+"""As the price book names it."""
+
+DRAWING_SECONDS = 60.0
+_MOST_BYTES = 400_000
+"""Of subjects in one message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """What is to be drawn."""
+
+    job_id: str
+    subjects: Sequence[Subject]
+    wishes: Wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A sheet that was drawn and paid for."""
+
+    sheet: DrawnSheet
+    deducted: int
+    transaction_id: str
+
+
+class PremiumRequired(Exception):
+    """The account's plan does not bring these layouts or logos."""
+
+
+def must_have_premium(caller: Caller, layout: Layout, logo_url: str | None) -> None:
+    """Raise PremiumRequired for what only some plans bring."""
+    if "premium_layouts" in caller.plan.features:
+        return
+    if layout != "4up":
+        raise PremiumRequired(f"the layout {layout} takes the plan Premium or a higher one")
+    if logo_url:
+        raise PremiumRequired("a logo takes the plan Premium or a higher one")
+
+
+async def draw(app: web.Application, caller: Caller, roster: Roster, order: Order) -> Drawing:
+    """Draw a sheet while the caller waits; what cannot be drawn is not charged."""
+    async with app[BILLING].charge(caller, order) as charge:
+        request = await _ready_to_draw(app[BUS], caller, roster)
+        sheet = await app[BUS].request(request, order.work_seconds)
+        charge.consumed = charge.hold.reserved
+    return Drawing(sheet, charge.hold.reserved, charge.hold.transaction_id)
+
+
+async def begin_job(app: web.Application, caller: Caller, roster: Roster, order: Order) -> Begun:
+    """Draw a sheet as a job."""
+    request = await _ready_to_draw(app[BUS], caller, roster)
+    item = NewItem(
+        number=0,
+        name=roster.job_id,
+        work=msgspec.msgpack.encode(request),
+        units=len(roster.subjects),
+    )
+    details = {"job_id": roster.job_id, "operation": order.operation}
+    batch = Batch(kind=KIND, items=[item], details=details, outputs=request.outputs)
+    return await begin(app, caller, order, batch)
+
+
+async def _ready_to_draw(bus: Bus, caller: Caller, roster: Roster) -> DrawSheet:
+    """Hand over a roster, and return what lets it be drawn."""
+    sheet = uuid4()
+    account = caller.account
+    await bus.request(
+        BeginSheet(account=account, sheet=sheet, job_id=roster.job_id, wishes=roster.wishes)
+    )
+    for number, part in enumerate(_parts(roster.subjects)):
+        await bus.request(AddSubjects(account=account, sheet=sheet, part=number, subjects=part))
+    outputs = StorageKey(f"outputs/{account}/{sheet}")
+    return DrawSheet(account=account, sheet=sheet, outputs=outputs)
+
+
+def _parts(subjects: Sequence[Subject]) -> list[list[Subject]]:
+    """Cut subjects into lists that fit into messages."""
+    parts: list[list[Subject]] = []
+    size = _MOST_BYTES
+    for subject in subjects:
+        weight = len(msgspec.msgpack.encode(subject))
+        if size + weight > _MOST_BYTES or len(parts[-1]) == MOST_ADDED:
+            parts.append([])
+            size = 0
+        parts[-1].append(subject)
+        size += weight
+    return parts
+
+
+class SheetBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished sheet."""
+
+    job_id: str
+    total_subjects: int
+    pdf_url: str
+    preview_url: str
+    """The first page as PNG."""
+    pages: int
+    missing_glyphs: list[dict[str, str]]
+    """Characters that no font here has, by student_id, at most 100; they are not printed."""
+
+
+async def body_of(links: Links, sheet: DrawnSheet) -> SheetBody:
+    """Return a sheet as clients see it."""
+    return SheetBody(
+        job_id=sheet.job_id,
+        total_subjects=sheet.subjects,
+        pdf_url=await links.to(sheet.pdf),
+        preview_url=await links.to(sheet.preview),
+        pages=sheet.pages,
+        missing_glyphs=[
+            {"student_id": missing.student_id, "characters": missing.characters}
+            for missing in sheet.missing
+        ],
+    )

@@ -1,0 +1,83 @@
+"""Processes that work aside: what they return and raise, and how they end."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import psutil
+import pytest
+
+from proto.errors import InvalidRequest
+from services.qr.aside import Aside, Overrun
+from services.qr.rosterfiles import told_of
+from tests.integration.jobs.book import until
+
+PROJECT = Path(__file__).parents[3]
+
+HOLDS_ON = """
+import asyncio, os, time
+from services.qr.aside import Aside
+
+async def main():
+    aside = Aside(1)
+    print(await aside.run(30, os.getpid), flush=True)
+    await aside.run(30, time.sleep, 25)
+
+asyncio.run(main())
+"""
+
+
+async def test_results_and_refusals_come_back() -> None:
+    async with Aside.open(1) as aside:
+        other = await aside.run(10, os.getpid)
+        assert other != os.getpid()
+        with pytest.raises(InvalidRequest, match="This is a PDF"):
+            await aside.run(10, told_of, b"%PDF-", "a.pdf", "", {})
+        assert await aside.run(10, os.getpid) == other
+
+
+async def test_what_takes_too_long_is_ended_and_its_process_goes_on() -> None:
+    async with Aside.open(1) as aside:
+        other = await aside.run(10, os.getpid)
+        with pytest.raises(Overrun):
+            await aside.run(0.05, time.sleep, 20)
+        assert await aside.run(10, os.getpid) == other
+
+
+async def test_a_process_that_dies_is_replaced() -> None:
+    async with Aside.open(1) as aside:
+        other = await aside.run(10, os.getpid)
+        with pytest.raises(BrokenProcessPool):
+            await aside.run(10, os._exit, 3)
+        assert await aside.run(10, os.getpid) != other
+
+
+async def test_a_process_outlives_what_is_said_to_its_group_and_not_who_started_it() -> None:
+    asker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDS_ON, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+    )
+    assert asker.stdout is not None
+    worker = psutil.Process(int(await asker.stdout.readline()))
+    worker.send_signal(signal.SIGTERM)
+    worker.send_signal(signal.SIGINT)
+    assert worker.status() != psutil.STATUS_ZOMBIE
+    asker.kill()
+    await asker.wait()
+
+    async def is_gone() -> bool:
+        return not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+    await until(is_gone)
+
+
+async def test_what_does_not_come_back_to_the_interpreter_ends_with_its_process() -> None:
+    async with Aside.open(1) as aside:
+        # a single step of the interpreter that takes minutes
+        with pytest.raises(BrokenProcessPool):
+            await aside.run(0.2, hashlib.pbkdf2_hmac, "sha256", b"", b"", 10**9)
+        assert await aside.run(10, os.getpid)
