@@ -87,7 +87,7 @@ async def _begin(
             kind=batch.kind,
             hold=hold.number,
             unit_tokens=order.unit_price,
-            total=len(batch.items),
+            total=sum(item.units for item in batch.items),
             details=batch.details,
             inputs=batch.inputs,
             outputs=batch.outputs,

@@ -57,6 +57,8 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    receipt: ReceiptOfAll | None = None
+    """How alike the portraits came out, over the whole job; of a face crop that has ended."""
     error: ErrorOfOne | None = None
     """Why it failed or was cancelled."""
 
@@ -68,8 +70,6 @@ class CropJobBody(JobBody, frozen=True, kw_only=True, omit_defaults=True):
     """In the order sent."""
     next_cursor: str | None = None
     """Send it as `cursor` for more results."""
-    receipt: ReceiptOfAll | None = None
-    """How alike the portraits came out, over the whole job."""
 
 
 class SheetJobBody(JobBody, frozen=True, kw_only=True, omit_defaults=True):
@@ -189,7 +189,6 @@ async def _of_crops(request: web.Request, job: Job, start: int, limit: int) -> C
         results=[result for item in found if (result := await of_item(to, job, item))],
         # the number of the item that comes next
         next_cursor=str(found[-1].number + 1) if more else None,
-        receipt=receipt_from(job.measures),
     )
 
 
@@ -217,5 +216,6 @@ def _facts(job: Job) -> dict[str, Any]:
         "created_at": job.created_at,
         "started_at": job.started_at,
         "ended_at": job.closed_at,
+        "receipt": receipt_from(job.measures) if job.closed else None,
         "error": ErrorOfOne(code=job.code, message=job.message) if job.code else None,
     }

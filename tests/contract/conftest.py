@@ -164,6 +164,8 @@ class Elsewhere:
     """The one local origin that the stack of the tests may fetch from and tell of events."""
 
     url: str
+    files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    """Content and content type of further files to serve, by name."""
     told: "asyncio.Queue[tuple[dict[str, str], bytes]]" = field(default_factory=asyncio.Queue)
     """Headers, by lowered names, and bodies of what was posted to /events."""
 
@@ -174,6 +176,9 @@ async def elsewhere(stack: RunningStack, astronaut_jpeg: bytes) -> AsyncIterator
 
     async def serve(request: web.Request) -> web.StreamResponse:
         match request.match_info["name"]:
+            case name if name in origin.files:
+                content, kind = origin.files[name]
+                return web.Response(body=content, content_type=kind)
             case "page.html":
                 return web.Response(text="<html>no photo</html>", content_type="text/html")
             case "inwards":

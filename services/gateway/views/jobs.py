@@ -7,11 +7,13 @@ from typing import Any, Literal, get_args
 import msgspec
 from aiohttp import web
 
-from proto.accounts import Scope
-from proto.errors import Unavailable
+from proto.accounts import Caller, Scope
+from proto.cardreader import KIND as CARD_READ
+from proto.errors import NotAllowed, Unavailable
 from proto.facecrop import KIND as FACE_CROP
 from proto.ids import JobId
 from proto.jobs import CancelJob, GetEnded, GetJob, GetJobs, Item, Job
+from proto.qr import KIND as QR_SHEET
 from services.gateway import archives
 from services.gateway.ended import (
     CropJobBody,
@@ -24,7 +26,7 @@ from services.gateway.ended import (
     progress,
     result_of,
 )
-from services.gateway.identity import ACCOUNT
+from services.gateway.identity import ACCOUNT, CALLER
 from services.gateway.operations import Operations, Parameter
 from services.gateway.problems import Problem, broken_off, json_response
 from services.gateway.queries import identifier, whole_number
@@ -35,6 +37,8 @@ from services.gateway.views.shapes import ASKING, ErrorBody
 operations = Operations("Jobs")
 
 _SCOPES: tuple[Scope, ...] = ("jobs", "facecrop", "qr")
+_SCOPE_OF: dict[str, Scope] = {FACE_CROP: "facecrop", QR_SHEET: "qr", CARD_READ: "qr"}
+"""Which scope begins jobs of a kind."""
 _TASK = Parameter("task_id", "path", "The task_id of the answer that began the job")
 _ANSWERS = {404: ErrorBody, **ASKING}
 _MOST_JOBS = 200
@@ -78,7 +82,11 @@ async def jobs(request: web.Request) -> web.Response:
         )
     )
     cursor = None if page.next_before is None else str(page.next_before)
-    return json_response(JobsBody(jobs=[body(job) for job in page.jobs], next_cursor=cursor))
+    return json_response(
+        JobsBody(
+            jobs=[body(job) for job in page.jobs if _may_see(request, job)], next_cursor=cursor
+        )
+    )
 
 
 @operations.add(
@@ -226,7 +234,16 @@ async def _follow(
 async def _job(request: web.Request) -> Job:
     """Return the job in the path. Raises NotFound, also for another account's."""
     task = JobId(identifier(request, "task_id", "job"))
-    return await request.app[BUS].request(GetJob(account=request[ACCOUNT], job=task))
+    found = await request.app[BUS].request(GetJob(account=request[ACCOUNT], job=task))
+    if not _may_see(request, found):
+        raise NotAllowed("this API key lacks the scope for such a job")
+    return found
+
+
+def _may_see(request: web.Request, job: Job) -> bool:
+    """Whether the caller may see jobs of this kind: a key that may begin them, or see all."""
+    caller: Caller = request[CALLER]
+    return caller.scopes is None or bool({"jobs", _SCOPE_OF.get(job.kind)} & set(caller.scopes))
 
 
 async def _all_items(request: web.Request, job: Job) -> AsyncIterator[Item]:
