@@ -7,7 +7,10 @@ import nats as client_library
 import pytest
 from nats.aio.client import Client
 
-from cli import nats
+from cli import nats, ports
+from cli.progress import Progress
+from cli.supervisor import Supervisor
+from tests.running import temporary_home
 
 Connect = Callable[[str], Awaitable["Visitor"]]
 
@@ -27,6 +30,18 @@ class Visitor:
         await self.client.flush()
         await self.client.flush()
         return any("permissions violation" in error for error in self.errors)
+
+
+@pytest.fixture(scope="module")
+async def nats_server() -> AsyncIterator[nats.Nats]:
+    """A server of its own: what is said here must not stand in the streams of other tests."""
+    keeper = Supervisor(Progress(), on_change=lambda: None)
+    with temporary_home() as home:
+        (port,) = ports.free(1)
+        server = nats.Nats(home, port)
+        await keeper.start([server.program()])
+        yield server
+        await keeper.stop()
 
 
 @pytest.fixture
