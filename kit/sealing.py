@@ -1,5 +1,6 @@
 """Keeping secrets where the database alone does not give them away (AES-256-GCM)."""
 
+import base64
 import os
 from collections.abc import Sequence
 from uuid import UUID
@@ -55,6 +56,21 @@ class Vault:
             except InvalidTag:
                 continue
         raise CannotOpen("a secret cannot be opened with the SECRET_KEY that is set")
+
+    def seal_text(self, value: bytes, of: UUID) -> str:
+        """Seal what goes out into the world, as text for a link or an id."""
+        return base64.urlsafe_b64encode(self.seal(value, of)).rstrip(b"=").decode()
+
+    def open_text(self, text: str, of: UUID) -> bytes:
+        """Return what was sealed as text. Raises CannotOpen, also for text that is not sealed."""
+        try:
+            kept = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            # from the world only what was sealed is believed
+            if kept[:1] == _SEALED:
+                return self.open(kept, of)
+        except ValueError as error:
+            raise CannotOpen("this text was never sealed") from error
+        raise CannotOpen("this text was never sealed")
 
 
 def _derived(key: str, purpose: str) -> bytes:

@@ -13,12 +13,14 @@ from uuid import uuid4
 
 import msgspec
 import structlog
+from aiohttp import web
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from prometheus_client import Counter
 
 from kit import context
 from kit.bus import Bus, decoder
+from kit.lifecycle import BUS, CHECKS
 from proto.errors import Internal, InvalidRequest, Refusal, Unavailable
 from proto.jobs import (
     STREAM,
@@ -59,6 +61,28 @@ _MOST_FAULTS = 20
 """Of the job book at one question; then the ticket goes back to the queue."""
 _MOST_LETTERS = 1_000
 """Of the message of a failure."""
+
+
+@asynccontextmanager
+async def working(
+    app: web.Application, kind: RegisterKind, work: Work, at_once: int
+) -> AsyncIterator[None]:
+    """Work through the items of jobs while the body runs; afterwards finish what is under way.
+
+    A service whose worker has ended is not ready.
+    """
+    worker = Worker(app[BUS], kind, work, at_once)
+    task = asyncio.create_task(worker.run())
+
+    async def runs() -> bool:
+        return not task.done()
+
+    app[CHECKS]["worker"] = runs
+    try:
+        yield
+    finally:
+        worker.stop()
+        await task
 
 
 class Worker:

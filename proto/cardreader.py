@@ -7,9 +7,9 @@ with; what the symbols mean is for the service `qr` to say.
 from datetime import datetime
 from typing import Literal
 
-from proto.facecrop import Rejected, RemotePhoto, StoredPhoto
 from proto.ids import AccountId, StorageKey
 from proto.message import Message, Request
+from proto.photos import Rejected, RemotePhoto, StoredPhoto
 
 KIND = "card_read"
 """Of the items of jobs that it works on; their work is a ReadCards."""

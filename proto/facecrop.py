@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from proto.ids import AccountId, StorageKey
 from proto.message import Message, Request
+from proto.photos import Rejected, RemotePhoto, StoredPhoto
 from proto.presets import Preset, SizeName
 
 KIND = "face_crop"
@@ -20,18 +21,6 @@ medium size."""
 Warned = Literal["face_small_for_print", "blurred", "underexposed", "overexposed", "head_cut"]
 """What a person should look at before printing: too few pixels for the preset's full size at its
 dpi, a soft, dark or burnt-out face, a head that reaches beyond the edge of the photo."""
-
-
-class StoredPhoto(Message, tag="stored"):
-    """A photograph that lies in storage."""
-
-    key: StorageKey
-
-
-class RemotePhoto(Message, tag="remote"):
-    """A photograph to be fetched from a caller's URL, through the guarded fetcher."""
-
-    url: Annotated[str, Meta(max_length=4096)]
 
 
 class FaceBox(Message):
@@ -88,15 +77,6 @@ class Portrait(Message, tag="portrait"):
     flags: list[Flag] = msgspec.field(default_factory=list)
     warnings: list[Warned] = msgspec.field(default_factory=list)
     receipt: Receipt
-
-
-class Rejected(Message, tag="rejected"):
-    """This photograph cannot be cropped, whoever asks and however often; it is not charged."""
-
-    code: str
-    """Stable, for programs: NO_FACE, PICTURE_TRUNCATED, URL_NOT_ALLOWED …"""
-    message: str
-    """One sentence for a person."""
 
 
 class CropFace(Request[Portrait | Rejected], subject="facecrop.crop-face"):

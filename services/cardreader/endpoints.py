@@ -10,7 +10,7 @@ from kit.fetching import Fetcher, FetchError
 from kit.storage import ObjectNotFound, ObjectTooLarge, Storage
 from proto.cardreader import CARD_MARK, CardsRead, Logo, ReadCards, ReadLogo, Symbol
 from proto.errors import InvalidRequest, Unavailable
-from proto.facecrop import Rejected, StoredPhoto
+from proto.photos import Rejected, StoredPhoto
 from services.cardreader import decoding, logos
 from services.cardreader.exif import Facts, facts
 from vision.draft import draft

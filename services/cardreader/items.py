@@ -5,8 +5,8 @@ import msgspec
 from kit.bus import decoder
 from proto.cardreader import CARD_MARK, CardsRead, ReadCards, Symbol
 from proto.errors import InvalidRequest
-from proto.facecrop import Rejected
 from proto.jobs import MOST_RESULT_BYTES, Failed, Succeeded
+from proto.photos import Rejected
 from services.cardreader.endpoints import Endpoints
 
 _LIST_BYTES = 3

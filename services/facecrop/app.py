@@ -16,7 +16,7 @@ from kit.fetching import Fetcher
 from kit.guarding import key_required
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
-from kit.work import Worker
+from kit.work import working
 from proto.facecrop import KIND
 from proto.jobs import RegisterKind
 from services.facecrop.endpoints import Endpoints
@@ -73,16 +73,8 @@ def build(settings: Settings) -> web.Application:
                     kind=KIND, most_seconds=settings.item_seconds, most_attempts=_MOST_ATTEMPTS
                 )
                 slots = settings.batch_slots or 2 * cores
-                worker = Worker(app[BUS], kind, partial(work, endpoints), slots)
-                working = asyncio.create_task(worker.run())
-
-                async def works() -> bool:
-                    return not working.done()
-
-                app[CHECKS]["worker"] = works
-                yield
-                worker.stop()
-                await working
+                async with working(app, kind, partial(work, endpoints), slots):
+                    yield
                 await listening.stop()
         await models.close()
 

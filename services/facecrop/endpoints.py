@@ -9,8 +9,9 @@ from kit.endpoints import answers
 from kit.fetching import Fetcher, FetchError
 from kit.storage import ObjectNotFound, Storage
 from proto.errors import InvalidRequest, Unavailable
-from proto.facecrop import CropFace, FaceBox, Portrait, Rejected, StoredPhoto
+from proto.facecrop import CropFace, FaceBox, Portrait
 from proto.ids import StorageKey
+from proto.photos import Rejected, StoredPhoto
 from proto.presets import Preset, Size
 from services.facecrop import portrait, receipt
 from services.facecrop.backgrounds import replaced

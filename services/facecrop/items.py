@@ -4,8 +4,9 @@ import msgspec
 
 from kit.bus import decoder
 from proto.errors import InvalidRequest
-from proto.facecrop import CropFace, Portrait, Rejected
+from proto.facecrop import CropFace, Portrait
 from proto.jobs import Failed, Succeeded
+from proto.photos import Rejected
 from services.facecrop.endpoints import Endpoints
 
 _FLAGS = ("oversized", "padded", "upscaled")

@@ -20,6 +20,7 @@ from services.gateway.streaming import Streams
 from services.gateway.views import (
     account,
     apikeys,
+    cards,
     docs,
     facecrop,
     files,
@@ -30,6 +31,7 @@ from services.gateway.views import (
     qr,
     qrsort,
     quotes,
+    rosters,
     wallet,
     webhooks,
 )
@@ -43,6 +45,8 @@ def operations() -> list[Operation]:
         facecrop,
         jobs,
         qr,
+        rosters,
+        cards,
         qrsort,
         presets,
         quotes,

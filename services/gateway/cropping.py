@@ -1,7 +1,6 @@
 """Face crop requests: a few photos while the caller waits, many as a job."""
 
 import asyncio
-import hashlib
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,35 +14,21 @@ from kit import context
 from kit.bus import Bus
 from proto.accounts import Caller
 from proto.errors import Internal, NotAuthenticated, Unavailable
-from proto.facecrop import KIND, CropFace, Portrait, Rejected, RemotePhoto, StoredPhoto
+from proto.facecrop import KIND, CropFace, Portrait
 from proto.ids import StorageKey
-from proto.jobs import NewItem
+from proto.jobs import Job
+from proto.photos import Rejected
 from proto.presets import Preset
 from services.gateway import names
-from services.gateway.batches import Batch, Begun, begin
 from services.gateway.billing import Order
+from services.gateway.identity import CALLER
+from services.gateway.photos import Photo, Sent, begin_job, first_of_each
 from services.gateway.resources import BILLING, BUS, OUTBOUND, SETTINGS, STORAGE
 from services.gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """A photo to crop, and what its sender calls it."""
-
-    filename: str
-    source: StoredPhoto | RemotePhoto
-    sameness: bytes
-    """Equal for photos that are the same: a digest of the file, or of the URL."""
-
-
-def remote(url: str) -> Photo:
-    """Return a photo to be fetched."""
-    digest = hashlib.sha256(url.encode("utf-8", "replace")).digest()
-    return Photo(names.of_url(url), RemotePhoto(url=url), digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,37 +106,20 @@ async def crop(
     )
 
 
-async def begin_job(
-    app: web.Application,
-    caller: Caller,
-    photos: Sequence[Photo],
-    wish: Wish,
-    order: Order,
-    inputs: StorageKey | None,
-) -> Begun:
+async def begin_crops(request: web.Request, sent: Sent, wish: Wish, order: Order) -> Job:
     """Crop every photo as a job. Raises InsufficientTokens, QueueFull, Unavailable."""
+    caller: Caller = request[CALLER]
     outputs = StorageKey(f"outputs/{caller.account}/{uuid4()}")
-    requests = _requests(caller, photos, wish, outputs)
-    items = [
-        NewItem(
-            number=number,
-            name=photo.filename,
-            work=msgspec.msgpack.encode(request),
-            same_as=None if first == number else first,
-        )
-        for number, (photo, request, first) in enumerate(
-            zip(photos, requests, first_of_each(photos), strict=True)
-        )
-    ]
-    details = {"icp_type": wish.icp_type, "operation": order.operation}
-    batch = Batch(kind=KIND, items=items, details=details, inputs=inputs, outputs=outputs)
-    return await begin(app, caller, order, batch)
-
-
-def first_of_each(photos: Sequence[Photo]) -> list[int]:
-    """Return for each photo the number of the first that is the same."""
-    first: dict[bytes, int] = {}
-    return [first.setdefault(photo.sameness, number) for number, photo in enumerate(photos)]
+    asked = _requests(caller, sent.photos, wish, outputs)
+    return await begin_job(
+        request,
+        sent,
+        order,
+        kind=KIND,
+        work=[msgspec.msgpack.encode(each) for each in asked],
+        details={"icp_type": wish.icp_type, "operation": order.operation},
+        outputs=outputs,
+    )
 
 
 def _requests(

@@ -37,6 +37,27 @@ class ProgressBody(msgspec.Struct, frozen=True, kw_only=True):
     """0 to 100, one decimal."""
 
 
+class JobBegunBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch that goes on by itself; ask `GET /v1/services/studio/jobs/{task_id}`."""
+
+    task_id: JobId
+    status: JobState
+    total_files: int
+    tokens_deducted: int
+    wallet_transaction_id: str
+
+
+def begun_body(job: Job) -> JobBegunBody:
+    """Return what is said of a job that has just begun."""
+    return JobBegunBody(
+        task_id=job.id,
+        status="queued",
+        total_files=job.total,
+        tokens_deducted=job.deducted,
+        wallet_transaction_id=job.transaction_id,
+    )
+
+
 class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a job stands."""
 
@@ -101,15 +122,13 @@ def body(job: Job) -> JobBody:
 
 async def of_job(request: web.Request, job: Job, start: int, limit: int) -> JobBody:
     """Return what came of a job that has ended: a page of results from the number `start`."""
-    match job.kind:
-        case kind if kind == FACE_CROP:
-            return await _of_crops(request, job, start, limit)
-        case kind if kind == QR_SHEET:
-            return await _of_sheet(request, job)
-        case kind if kind == CARD_READ:
-            return await of_shoot(request, job, start, limit)
-        case _:
-            return body(job)
+    if job.kind == FACE_CROP:
+        return await _of_crops(request, job, start, limit)
+    if job.kind == QR_SHEET:
+        return await _of_sheet(request, job)
+    if job.kind == CARD_READ:
+        return await of_shoot(request, job, start, limit)
+    return body(job)
 
 
 async def of_shoot(request: web.Request, job: Job, start: int, limit: int) -> JobBody:

@@ -1,5 +1,6 @@
 """Routes that describe themselves: what a handler takes and answers, for OpenAPI and for people."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -101,6 +102,19 @@ class Operations:
             return handler
 
         return register
+
+
+async def read_long_json(
+    request: web.Request, kind: type[Body], at_most: int
+) -> tuple[Body, bytes]:
+    """Return a JSON body of up to so many bytes, and its SHA-256.
+
+    Thousands of subjects, or of signed URLs, are longer than what other endpoints take.
+    Raises as `read_json`.
+    """
+    long = request.clone(client_max_size=at_most)
+    body = await read_json(long, kind)
+    return body, hashlib.sha256(await long.read()).digest()
 
 
 async def read_json(request: web.Request, kind: type[Body]) -> Body:

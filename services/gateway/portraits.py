@@ -7,9 +7,10 @@ import msgspec
 
 from kit.bus import decoder
 from kit.storage import Storage
-from proto.facecrop import FaceBox, Flag, Portrait, Receipt, Rejected, Warned
+from proto.facecrop import FaceBox, Flag, Portrait, Receipt, Warned
 from proto.ids import StorageKey
 from proto.jobs import Item, Job, Measure
+from proto.photos import Rejected
 
 _LENGTHS = ("eye_line", "head", "eye_distance", "roll")
 _FLAGS: tuple[Flag, ...] = ("oversized", "padded", "upscaled")

@@ -4,8 +4,6 @@ A quote needs no table: its id is the promise itself, sealed for the account, an
 read it. To alter it, or use it in another account, is to make it unreadable.
 """
 
-import base64
-import binascii
 import time
 from collections.abc import Sequence
 
@@ -46,8 +44,7 @@ class Quotes:
     ) -> tuple[str, Quote]:
         """Return a quote and its id."""
         quote = Quote(operation, units, unit_tokens, float(int(time.time()) + GOOD_FOR_SECONDS))
-        sealed = self._vault.seal(msgspec.msgpack.encode(quote), account)
-        return _PREFIX + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode(), quote
+        return _PREFIX + self._vault.seal_text(msgspec.msgpack.encode(quote), account), quote
 
     def price(
         self, account: AccountId, quote_id: str, operation: str, units: int, unit_tokens: int
@@ -70,12 +67,8 @@ class Quotes:
         not_valid = Problem(422, "QUOTE_NOT_VALID", "there is no such quote in this account")
         if len(quote_id) > _LONGEST or not quote_id.startswith(_PREFIX):
             raise not_valid
-        text = quote_id.removeprefix(_PREFIX)
         try:
-            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            # a first byte of zero would say that it is not sealed at all
-            if sealed[:1] == b"\x00":
-                raise not_valid
-            return msgspec.msgpack.decode(self._vault.open(sealed, account), type=Quote)
-        except (binascii.Error, ValueError, CannotOpen, msgspec.DecodeError) as error:
+            opened = self._vault.open_text(quote_id.removeprefix(_PREFIX), account)
+            return msgspec.msgpack.decode(opened, type=Quote)
+        except (CannotOpen, msgspec.DecodeError) as error:
             raise not_valid from error

@@ -13,7 +13,7 @@ from aiohttp import web
 from kit import database
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
-from kit.work import Worker
+from kit.work import working
 from proto.jobs import RegisterKind
 from proto.qr import KIND
 from services.qr.aside import Aside
@@ -58,8 +58,6 @@ def build(settings: Settings) -> web.Application:
             )
             kind = RegisterKind(kind=KIND, most_seconds=_ITEM_SECONDS, most_attempts=_MOST_ATTEMPTS)
             slots = settings.batch_slots or max(1, cores // 2)
-            worker = Worker(app[BUS], kind, partial(work, sheets), slots)
-            working = asyncio.create_task(worker.run())
             sweeping = asyncio.create_task(_sweep(sheets, roster, settings))
             ready = asyncio.create_task(drawing.run(DRAWING_SECONDS, get_ready))
 
@@ -69,16 +67,16 @@ def build(settings: Settings) -> web.Application:
             async def can_draw() -> bool:
                 return ready.done() and ready.exception() is None
 
-            async def all_run() -> bool:
-                return not (working.done() or sweeping.done())
+            async def sweeps() -> bool:
+                return not sweeping.done()
 
             app[CHECKS]["postgresql"] = database_answers
             app[CHECKS]["fonts"] = can_draw
-            app[CHECKS]["worker"] = all_run
-            yield
-            worker.stop()
+            app[CHECKS]["sweeps"] = sweeps
+            async with working(app, kind, partial(work, sheets), slots):
+                yield
             sweeping.cancel()
-            await asyncio.gather(working, sweeping, ready, return_exceptions=True)
+            await asyncio.gather(sweeping, ready, return_exceptions=True)
             await listening.stop()
 
     app = operator_app()

@@ -1,39 +1,27 @@
 """Face crop over HTTP, as the Printcart Studio dialect has it."""
 
-import hashlib
-from collections.abc import Sequence
 from typing import Annotated
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from proto.accounts import Caller
-from proto.errors import NotFound, Unavailable
-from proto.facecrop import Portrait, StoredPhoto
-from proto.ids import JobId, StorageKey
-from proto.jobs import JobState
+from proto.errors import NotFound
+from proto.facecrop import Portrait
 from proto.presets import Background, Format, GetPreset, Preset, PresetName
-from services.gateway.batches import BEGIN_SECONDS, PerhapsBegun
-from services.gateway.billing import Order
-from services.gateway.cropping import (
-    Outcome,
-    Photo,
-    Wish,
-    begin_job,
-    crop,
-    operation_of,
-    remote,
-    seconds_for,
-)
-from services.gateway.idempotency import QUOTE_HEADER, once
+from services.gateway import photos
+from services.gateway.batches import BEGIN_SECONDS
+from services.gateway.cropping import Outcome, Wish, begin_crops, crop, operation_of, seconds_for
+from services.gateway.ended import JobBegunBody, begun_body
+from services.gateway.idempotency import once
 from services.gateway.identity import ACCOUNT, CALLER
-from services.gateway.operations import Operations, read_json
+from services.gateway.operations import Operations, read_long_json
+from services.gateway.orders import order
+from services.gateway.photos import Sent, Url
 from services.gateway.portraits import Cropped, Links, ReceiptOfAll, cropped, receipt_of
 from services.gateway.problems import Problem, answer, json_response
-from services.gateway.resources import BUS, PRICES, QUOTES, SETTINGS, STORAGE
-from services.gateway.uploads import receive
+from services.gateway.resources import BUS, SETTINGS, STORAGE
 from services.gateway.views.shapes import (
     ERROR_ANSWERS,
     ErrorBody,
@@ -43,10 +31,6 @@ from services.gateway.views.shapes import (
 
 operations = Operations("Face Crop")
 
-_MOST_URL_BYTES = 4096
-"""An item of a job has no room for many more."""
-
-Url = Annotated[str, Meta(min_length=1, max_length=_MOST_URL_BYTES)]
 IcpType = Annotated[str, Meta(min_length=1, max_length=40)]
 """school, corporate, sports, childcare, or the name of a preset of the account's own."""
 
@@ -89,16 +73,6 @@ class CropAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     receipt: ReceiptOfAll | None = None
 
 
-class JobBegunBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch that goes on by itself; ask `GET /v1/services/studio/jobs/{task_id}`."""
-
-    task_id: JobId
-    status: JobState
-    total_files: int
-    tokens_deducted: int
-    wallet_transaction_id: str
-
-
 ANSWERS = {
     200: CropAnswer,
     202: JobBegunBody,
@@ -118,16 +92,11 @@ ANSWERS = {
 )
 async def by_url(request: web.Request) -> web.Response:
     """Fetch one or more photos, crop the face in each to a preset."""
-    settings = request.app[SETTINGS]
-    # thousands of signed URLs are longer than what other endpoints take
-    long = request.clone(client_max_size=settings.max_url_list_bytes)
-    body = await read_json(long, CropByUrl)
-    urls = urls_of(body)
-    check_count(len(urls), settings.max_files)
-    sent = hashlib.sha256(await long.read()).digest()
-    wish = await _wish(request, body)
-    photos = [remote(url) for url in urls]
-    return await once(request, sent, _seconds(request, photos), _Work(request, photos, wish))
+    body, sha256 = await read_long_json(
+        request, CropByUrl, request.app[SETTINGS].max_url_list_bytes
+    )
+    sent = photos.by_url(request, urls_of(body), sha256)
+    return await _worked_on(request, sent, await _wish(request, body))
 
 
 @operations.add(
@@ -140,100 +109,32 @@ async def by_url(request: web.Request) -> web.Response:
 )
 async def by_upload(request: web.Request) -> web.Response:
     """Crop the face in each uploaded photo to a preset."""
-    storage, settings = request.app[STORAGE], request.app[SETTINGS]
-    folder = StorageKey(f"uploads/{request[ACCOUNT]}/{uuid4()}")
-    work: _Work | None = None
-    try:
-        upload = await receive(request, storage, folder, settings)
-        check_count(len(upload.files), settings.max_files)
-        wish = await _wish(request, _options(upload.fields))
-        photos = [
-            Photo(file.filename, StoredPhoto(key=file.key), file.sha256) for file in upload.files
-        ]
-        work = _Work(request, photos, wish, folder)
-        return await once(request, upload.sha256, _seconds(request, photos), work)
-    finally:
-        if work is None or not work.keeps_inputs:
-            await storage.delete_folder(folder)
+    async with photos.uploaded(request) as sent:
+        return await _worked_on(request, sent, await _wish(request, _options(sent.fields)))
 
 
-class _Work:
-    """What a request comes to, once it is certain that it is not a repetition."""
+async def _worked_on(request: web.Request, sent: Sent, wish: Wish) -> web.Response:
+    """Crop the photos, or answer as the request was answered before."""
+    app, units = request.app, len(sent.photos)
+    small = units <= app[SETTINGS].sync_images
+    seconds = seconds_for(app[SETTINGS], units) if small else BEGIN_SECONDS
 
-    def __init__(
-        self,
-        request: web.Request,
-        photos: Sequence[Photo],
-        wish: Wish,
-        inputs: StorageKey | None = None,
-    ) -> None:
-        self._request = request
-        self._photos = photos
-        self._wish = wish
-        self._inputs = inputs
-        self.keeps_inputs = False
-        """Whether a job needs what was uploaded."""
+    async def work(call: UUID | None) -> web.Response:
+        asked = order(request, operation_of(wish.enhance), units, seconds, call)
+        if small:
+            outcome = await crop(app, request[CALLER], sent.photos, wish, asked)
+            return await _answer(request, outcome, wish.icp_type)
+        job = await begin_crops(request, sent, wish, asked)
+        return json_response(begun_body(job), 202)
 
-    async def __call__(self, call: UUID | None) -> web.Response:
-        request, app = self._request, self._request.app
-        caller: Caller = request[CALLER]
-        operation, units = operation_of(self._wish.enhance), len(self._photos)
-        quote = request.headers.get(QUOTE_HEADER, "")
-        price = app[PRICES][operation].tokens
-        order = Order(
-            operation=operation,
-            units=units,
-            unit_price=app[QUOTES].price(caller.account, quote, operation, units, price),
-            work_seconds=_seconds(request, self._photos),
-            call=call,
-        )
-        if _is_small(request, self._photos):
-            outcome = await crop(app, caller, self._photos, self._wish, order)
-            return await _answer(request, outcome, self._wish.icp_type)
-        try:
-            begun = await begin_job(app, caller, self._photos, self._wish, order, self._inputs)
-        except PerhapsBegun as error:
-            self.keeps_inputs = True
-            raise Unavailable(str(error)) from error
-        self.keeps_inputs = begun.anew
-        body = JobBegunBody(
-            task_id=begun.job.id,
-            status="queued",
-            total_files=begun.job.total,
-            tokens_deducted=begun.job.deducted,
-            wallet_transaction_id=begun.job.transaction_id,
-        )
-        return json_response(body, 202)
-
-
-def _is_small(request: web.Request, photos: Sequence[Photo]) -> bool:
-    return len(photos) <= request.app[SETTINGS].sync_images
-
-
-def _seconds(request: web.Request, photos: Sequence[Photo]) -> float:
-    """Return how long the answer may take."""
-    if _is_small(request, photos):
-        return seconds_for(request.app[SETTINGS], len(photos))
-    return BEGIN_SECONDS
+    return await once(request, sent.sha256, seconds, work)
 
 
 def urls_of(body: CropByUrl) -> list[str]:
     """Return the photos that a request names. Raises Problem unless it names them one way."""
     if (body.image_url is None) == (body.image_urls is None):
         raise Problem(422, "INVALID_REQUEST", "send either image_url or image_urls")
-    urls = [body.image_url] if body.image_url is not None else body.image_urls or []
-    if any(len(url.encode("utf-8", "replace")) > _MOST_URL_BYTES for url in urls):
-        sentence = f"a URL may be at most {_MOST_URL_BYTES:,} bytes long"
-        raise Problem(422, "INVALID_REQUEST", sentence)
-    return urls
-
-
-def check_count(count: int, at_most: int) -> None:
-    """Raise Problem unless so many photos go into one request."""
-    if count == 0:
-        raise Problem(422, "INVALID_REQUEST", "send at least one photo")
-    if count > at_most:
-        raise Problem(422, "TOO_MANY_FILES", f"send at most {at_most} photos in one request")
+    return [body.image_url] if body.image_url is not None else body.image_urls or []
 
 
 async def preset_of(request: web.Request, name: str) -> Preset:

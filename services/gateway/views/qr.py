@@ -1,32 +1,28 @@
-"""QR cards over HTTP, as the Printcart Studio dialect has it, and what a studio needs besides."""
+"""QR cards over HTTP, as the Printcart Studio dialect has it, and cards printed again."""
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, field
+from msgspec import Meta
 
 from proto.accounts import Caller
 from proto.cardreader import Logo, ReadLogo
-from proto.errors import NotAuthenticated, NotFound, Unavailable
+from proto.errors import NotAuthenticated, Unavailable
 from proto.ids import JobId, Moment, StorageKey
 from proto.jobs import JobState
 from proto.qr import (
     MOST_EXTRAS,
     MOST_GROUPS,
     MOST_SUBJECTS,
-    ForgetJob,
-    GetCard,
     GetPrinted,
     Layout,
     Line,
     Paper,
     Printed,
-    ReadRoster,
     Reference,
     StudentId,
     Subject,
@@ -34,21 +30,17 @@ from proto.qr import (
     Wishes,
 )
 from proto.wallet import GetBalance
-from services.gateway import cardpages
 from services.gateway.batches import BEGIN_SECONDS
-from services.gateway.billing import Order
-from services.gateway.idempotency import QUOTE_HEADER, once
+from services.gateway.idempotency import once
 from services.gateway.identity import ACCOUNT, CALLER
-from services.gateway.operations import Operations, Parameter, read_json
+from services.gateway.operations import Operations, read_json, read_long_json
+from services.gateway.orders import order
+from services.gateway.photos import Url
 from services.gateway.portraits import Links
 from services.gateway.problems import Problem, json_response
-from services.gateway.queries import whole_number
 from services.gateway.resources import (
     BUS,
-    CARD_PAGES,
     OUTBOUND,
-    PRICES,
-    QUOTES,
     SETTINGS,
     STORAGE,
 )
@@ -58,15 +50,13 @@ from services.gateway.sheets import (
     Drawing,
     PremiumRequired,
     Roster,
+    SheetBody,
     begin_job,
     body_of,
     draw,
     must_have_premium,
 )
-from services.gateway.uploads import receive
-from services.gateway.views.facecrop import Url
 from services.gateway.views.shapes import (
-    ASKING,
     ERROR_ANSWERS,
     ErrorBody,
     InsufficientTokensBody,
@@ -75,13 +65,8 @@ from services.gateway.views.shapes import (
 
 operations = Operations("QR cards")
 
-_MOST_ROSTER_BYTES = 20_000_000
 _LOGO_SECONDS = 30.0
 _READER = "cardreader"
-_READING_SECONDS = 60.0
-_Column = Annotated[int, Meta(ge=0, lt=16_384)]
-"""XLSX has no more columns."""
-_JOB = Parameter("job_id", "path", "The job_id that the cards were made for")
 
 
 class SheetOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,19 +114,11 @@ class ReprintBody(SheetOptions, frozen=True, kw_only=True):
     added_since: Moment | None = None
 
 
-class GeneratedBody(msgspec.Struct, frozen=True, kw_only=True):
+class GeneratedBody(SheetBody, frozen=True, kw_only=True):
     """A finished sheet, and what it cost."""
 
-    job_id: str
-    total_subjects: int
-    pdf_url: str
     tokens_deducted: int
     wallet_transaction_id: str
-    preview_url: str
-    """The first page as PNG."""
-    pages: int
-    missing_glyphs: list[dict[str, str]]
-    """Characters that no font here has, by student_id, at most 100; they are not printed."""
 
 
 class SheetBegunBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,86 +143,6 @@ class PremiumBody(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence for a person."""
 
 
-class CardedBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who has a card."""
-
-    student_id: str
-    name: str
-    class_name: str
-    lines: list[str]
-    added_at: datetime
-    """When it was first printed."""
-    card_url: str
-    """A page with the card, for showing on a tablet."""
-
-
-class CardedPageBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Everybody who has a card of a job, by student_id."""
-
-    subjects: list[CardedBody]
-    next_cursor: str | None
-    """Send it as `cursor` for the next page; null on the last."""
-
-
-class ForgottenBody(msgspec.Struct, frozen=True, kw_only=True):
-    """How many are not known any more."""
-
-    subjects: int
-
-
-class RosterForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A roster as a CSV or XLSX file."""
-
-    file: bytes
-    encoding: str = ""
-    """If the guess was wrong: utf-8, windows-1258 …"""
-    columns: str = field(default="")
-    """JSON, if the guess was wrong: {"student_id": 0, "name": 2, "class_name": 3}."""
-
-
-class ColumnBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Which column it is, from 0, and how sure that is, 0 to 1."""
-
-    index: int
-    confidence: float
-
-
-class RosterSubjectBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A subject as `subjects` of generate takes it, and its row in the file."""
-
-    row: int
-    student_id: str
-    name: str
-    class_name: str
-    lines: list[str]
-
-
-class RosterProblemBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with a row; those with a warning are among the subjects all the same."""
-
-    row: int
-    column: str | None
-    code: str
-    message: str
-    warning: bool
-
-
-class RosterBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A roster that was read: what was understood, and what was not."""
-
-    format: str
-    encoding: str | None
-    delimiter: str | None
-    sheet: str | None
-    headings: list[str]
-    rows: int
-    columns: dict[str, ColumnBody | None]
-    subjects: list[RosterSubjectBody]
-    """Send them as `subjects` to generate."""
-    problems: list[RosterProblemBody]
-    problems_total: int
-
-
 ANSWERS = {
     200: GeneratedBody,
     202: SheetBegunBody,
@@ -265,9 +162,9 @@ ANSWERS = {
 )
 async def generate(request: web.Request) -> web.Response:
     """Make a printable PDF of cards, one for each subject."""
-    long = request.clone(client_max_size=request.app[SETTINGS].max_url_list_bytes)
-    body = await read_json(long, GenerateBody)
-    sent = hashlib.sha256(await long.read()).digest()
+    body, sent = await read_long_json(
+        request, GenerateBody, request.app[SETTINGS].max_url_list_bytes
+    )
     return await _charged(request, sent, body.job_id, body.subjects, body)
 
 
@@ -302,109 +199,6 @@ async def reprint(request: web.Request) -> web.Response:
     return await _charged(request, sent, body.job_id, subjects, body)
 
 
-@operations.add(
-    "POST",
-    "/v1/services/studio/qr/roster/preview",
-    {200: RosterBody, **ERROR_ANSWERS},
-    form=RosterForm,
-    scope="qr",
-)
-async def preview_roster(request: web.Request) -> web.Response:
-    """Read a CSV or XLSX file: its columns guessed, its subjects, and what is wrong row by row."""
-    storage = request.app[STORAGE]
-    folder = StorageKey(f"uploads/{request[ACCOUNT]}/{uuid4()}")
-    try:
-        upload = await receive(request, storage, folder, request.app[SETTINGS])
-        if len(upload.files) != 1:
-            raise Problem(422, "INVALID_REQUEST", "send one file")
-        if upload.size > _MOST_ROSTER_BYTES:
-            raise Problem(413, "BODY_TOO_LARGE", "a roster may have 20 megabytes")
-        read = await request.app[BUS].request(
-            ReadRoster(
-                account=request[ACCOUNT],
-                key=upload.files[0].key,
-                filename=upload.files[0].filename,
-                encoding=upload.fields.get("encoding", "")[:40],
-                columns=_columns(upload.fields.get("columns", "")),
-            ),
-            _READING_SECONDS,
-        )
-        written = await storage.get(read.key, 10 * _MOST_ROSTER_BYTES)
-        return web.Response(body=written, content_type="application/json")
-    finally:
-        await storage.delete_folder(folder)
-
-
-@operations.add(
-    "GET",
-    "/v1/services/studio/qr/jobs/{job_id}/subjects",
-    {200: CardedPageBody, 404: ErrorBody, 422: ErrorBody, **ASKING},
-    parameters=(
-        _JOB,
-        Parameter("limit", "query", "Subjects on a page, 1 to 500; 200 if left out", int),
-        Parameter("cursor", "query", "The next_cursor of the page before"),
-    ),
-    scope="qr",
-)
-async def carded(request: web.Request) -> web.Response:
-    """List everybody who has a card of a job, each with a page that shows it."""
-    job_id = _reference(request)
-    page = await request.app[BUS].request(
-        GetPrinted(
-            account=request[ACCOUNT],
-            job_id=job_id,
-            after=request.query.get("cursor"),
-            limit=whole_number(request, "limit", 500) or 200,
-        )
-    )
-    pages = request.app[CARD_PAGES]
-    subjects = [
-        CardedBody(
-            student_id=each.student_id,
-            name=each.name,
-            class_name=each.class_name,
-            lines=each.lines,
-            added_at=each.added_at,
-            card_url=pages.link(request[ACCOUNT], job_id, each.student_id),
-        )
-        for each in page.subjects
-    ]
-    return json_response(CardedPageBody(subjects=subjects, next_cursor=page.next_after))
-
-
-@operations.add(
-    "DELETE",
-    "/v1/services/studio/qr/jobs/{job_id}",
-    {200: ForgottenBody, 404: ErrorBody, **ASKING},
-    parameters=(_JOB,),
-    scope="qr",
-)
-async def forget(request: web.Request) -> web.Response:
-    """Forget everybody who had cards for a job; printed cards stay what they are."""
-    forgotten = await request.app[BUS].request(
-        ForgetJob(account=request[ACCOUNT], job_id=_reference(request))
-    )
-    return json_response(ForgottenBody(subjects=forgotten.subjects))
-
-
-@operations.add(
-    "GET",
-    "/cards/{token}",
-    {200: None, 404: ErrorBody},
-    parameters=(Parameter("token", "path", "From card_url"),),
-    secured=False,
-)
-async def card(request: web.Request) -> web.Response:
-    """Show a card on a screen: whoever holds the link sees it, until it expires."""
-    named = request.app[CARD_PAGES].read(request.match_info["token"])
-    found = await request.app[BUS].request(
-        GetCard(account=named.account, job_id=named.job_id, student_id=named.student_id)
-    )
-    return web.Response(
-        text=cardpages.page(found), content_type="text/html", headers=cardpages.HEADERS
-    )
-
-
 async def _charged(
     request: web.Request,
     sent: bytes,
@@ -422,20 +216,12 @@ async def _charged(
     seconds = DRAWING_SECONDS if small else BEGIN_SECONDS
 
     async def work(call: UUID | None) -> web.Response:
-        quote = request.headers.get(QUOTE_HEADER, "")
-        price, units = app[PRICES][OPERATION].tokens, len(subjects)
-        order = Order(
-            operation=OPERATION,
-            units=units,
-            unit_price=app[QUOTES].price(caller.account, quote, OPERATION, units, price),
-            work_seconds=seconds,
-            call=call,
-        )
+        asked = order(request, OPERATION, len(subjects), seconds, call)
         wishes = await _wishes(request, options)
         roster = Roster(job_id=job_id, subjects=subjects, wishes=wishes)
         if small:
-            return await _drawn(request, await draw(app, caller, roster, order))
-        job = (await begin_job(app, caller, roster, order)).job
+            return await _drawn(request, await draw(app, caller, roster, asked))
+        job = (await begin_job(app, caller, roster, asked)).job
         body = SheetBegunBody(
             task_id=job.id,
             status="queued",
@@ -530,20 +316,3 @@ def _must_differ(subjects: Sequence[Subject]) -> None:
             sentence = f"the student_id {subject.student_id} stands in the roster twice"
             raise Problem(422, "DUPLICATE_STUDENT_ID", sentence)
         seen.add(subject.student_id)
-
-
-def _reference(request: web.Request) -> str:
-    try:
-        return msgspec.convert(request.match_info["job_id"], Reference)
-    except msgspec.ValidationError as error:
-        raise NotFound("there is no such job in this account") from error
-
-
-def _columns(written: str) -> dict[str, int]:
-    if not written:
-        return {}
-    try:
-        return msgspec.json.decode(written, type=dict[str, _Column])
-    except msgspec.MsgspecError as error:
-        sentence = 'columns must be JSON like {"student_id": 0, "name": 2}'
-        raise Problem(422, "INVALID_REQUEST", sentence) from error

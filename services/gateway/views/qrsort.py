@@ -1,7 +1,5 @@
 """Reading cards back: the photographs of a shoot, each given to whoever's card came before it."""
 
-import hashlib
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -10,24 +8,22 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from proto.accounts import Caller
 from proto.cardreader import KIND, ReadCards
 from proto.errors import Unavailable
-from proto.facecrop import StoredPhoto
-from proto.ids import JobId, StorageKey
-from proto.jobs import GetJob, Job, JobState, NewItem
+from proto.ids import StorageKey
+from proto.jobs import GetJob, Job
 from proto.qr import Reference, SortOptions
-from services.gateway.batches import BEGIN_SECONDS, Batch, PerhapsBegun, begin
+from services.gateway import photos
+from services.gateway.batches import BEGIN_SECONDS
 from services.gateway.billing import Order
-from services.gateway.cropping import Photo, first_of_each, remote
-from services.gateway.ended import SortJobBody, of_shoot
-from services.gateway.idempotency import QUOTE_HEADER, once
-from services.gateway.identity import ACCOUNT, CALLER
-from services.gateway.operations import Operations, read_json
+from services.gateway.ended import JobBegunBody, SortJobBody, begun_body, of_shoot
+from services.gateway.idempotency import once
+from services.gateway.identity import ACCOUNT
+from services.gateway.operations import Operations, read_long_json
+from services.gateway.orders import order
+from services.gateway.photos import Sent, Url
 from services.gateway.problems import Problem, json_response
-from services.gateway.resources import BUS, PRICES, QUOTES, SETTINGS, STORAGE, STREAMS
-from services.gateway.uploads import receive
-from services.gateway.views.facecrop import Url, check_count
+from services.gateway.resources import BUS, SETTINGS, STREAMS
 from services.gateway.views.shapes import (
     ERROR_ANSWERS,
     ErrorBody,
@@ -71,22 +67,12 @@ class SortForm(SortWish, frozen=True, kw_only=True):
     file: list[bytes] = msgspec.field(name="file[]")
 
 
-class SortBegunBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A shoot that is being read; ask `GET /v1/services/studio/jobs/{task_id}`."""
-
-    task_id: JobId
-    status: JobState
-    total_files: int
-    tokens_deducted: int
-    wallet_transaction_id: str
-
-
 @operations.add(
     "POST",
     "/v1/services/studio/qr/sort",
     {
         200: SortJobBody,
-        202: SortBegunBody,
+        202: JobBegunBody,
         402: (InsufficientTokensBody, SpendCapBody),
         409: ErrorBody,
         **ERROR_ANSWERS,
@@ -102,35 +88,46 @@ async def sort(request: web.Request) -> web.Response:
     Send a form with `file[]` parts, or JSON with `image_urls`.
     """
     if request.content_type == "application/json":
-        return await _by_url(request)
-    return await _by_upload(request)
+        body, sha256 = await read_long_json(
+            request, SortByUrl, request.app[SETTINGS].max_url_list_bytes
+        )
+        return await _sorted(request, photos.by_url(request, body.image_urls, sha256), body)
+    async with photos.uploaded(request) as sent:
+        return await _sorted(request, sent, _wish(sent.fields))
 
 
-async def _by_url(request: web.Request) -> web.Response:
-    settings = request.app[SETTINGS]
-    long = request.clone(client_max_size=settings.max_url_list_bytes)
-    body = await read_json(long, SortByUrl)
-    check_count(len(body.image_urls), settings.max_files)
-    sent = hashlib.sha256(await long.read()).digest()
-    photos = [remote(url) for url in body.image_urls]
-    return await once(request, sent, BEGIN_SECONDS, _Work(request, photos, body, None))
+async def _sorted(request: web.Request, sent: Sent, wish: SortWish) -> web.Response:
+    """Read the shoot, or answer as the request was answered before."""
+    app, units = request.app, len(sent.photos)
+
+    async def work(call: UUID | None) -> web.Response:
+        asked = order(request, OPERATION, units, BEGIN_SECONDS, call)
+        job = await _begun(request, sent, wish, asked)
+        if units <= app[SETTINGS].sync_images:
+            job = await _waited_for(request, job)
+        if job.closed:
+            with suppress(Unavailable):
+                return json_response(await of_shoot(request, job, 0, _RESULTS))
+        return json_response(begun_body(job), 202)
+
+    return await once(request, sent.sha256, BEGIN_SECONDS, work)
 
 
-async def _by_upload(request: web.Request) -> web.Response:
-    storage, settings = request.app[STORAGE], request.app[SETTINGS]
-    folder = StorageKey(f"uploads/{request[ACCOUNT]}/{uuid4()}")
-    work: _Work | None = None
-    try:
-        upload = await receive(request, storage, folder, settings)
-        check_count(len(upload.files), settings.max_files)
-        photos = [
-            Photo(file.filename, StoredPhoto(key=file.key), file.sha256) for file in upload.files
-        ]
-        work = _Work(request, photos, _wish(upload.fields), folder)
-        return await once(request, upload.sha256, BEGIN_SECONDS, work)
-    finally:
-        if work is None or not work.keeps_inputs:
-            await storage.delete_folder(folder)
+async def _begun(request: web.Request, sent: Sent, wish: SortWish, asked: Order) -> Job:
+    account = request[ACCOUNT]
+    options = msgspec.convert(msgspec.structs.asdict(wish), SortOptions)
+    return await photos.begin_job(
+        request,
+        sent,
+        asked,
+        kind=KIND,
+        work=[
+            msgspec.msgpack.encode(ReadCards(account=account, photo=photo.source))
+            for photo in sent.photos
+        ],
+        details={"operation": OPERATION, "options": msgspec.json.encode(options).decode()},
+        outputs=StorageKey(f"outputs/{account}/{uuid4()}"),
+    )
 
 
 def _wish(fields: dict[str, str]) -> SortWish:
@@ -146,75 +143,6 @@ def _wish(fields: dict[str, str]) -> SortWish:
         return msgspec.convert(told, SortWish)
     except msgspec.ValidationError as error:
         raise Problem(422, "INVALID_REQUEST", str(error)) from error
-
-
-class _Work:
-    """What a request comes to, once it is certain that it is not a repetition."""
-
-    def __init__(
-        self,
-        request: web.Request,
-        photos: Sequence[Photo],
-        wish: SortWish,
-        inputs: StorageKey | None,
-    ) -> None:
-        self._request = request
-        self._photos = photos
-        self._wish = wish
-        self._inputs = inputs
-        self.keeps_inputs = False
-        """Whether a job needs what was uploaded."""
-
-    async def __call__(self, call: UUID | None) -> web.Response:
-        request, app = self._request, self._request.app
-        caller: Caller = request[CALLER]
-        quote, units = request.headers.get(QUOTE_HEADER, ""), len(self._photos)
-        price = app[PRICES][OPERATION].tokens
-        order = Order(
-            operation=OPERATION,
-            units=units,
-            unit_price=app[QUOTES].price(caller.account, quote, OPERATION, units, price),
-            work_seconds=BEGIN_SECONDS,
-            call=call,
-        )
-        try:
-            begun = await begin(app, caller, order, self._batch(caller))
-        except PerhapsBegun as error:
-            self.keeps_inputs = True
-            raise Unavailable(str(error)) from error
-        self.keeps_inputs = begun.anew
-        job = begun.job
-        if units <= app[SETTINGS].sync_images:
-            job = await _waited_for(request, job)
-        if job.closed:
-            with suppress(Unavailable):
-                return json_response(await of_shoot(request, job, 0, _RESULTS))
-        body = SortBegunBody(
-            task_id=job.id,
-            status="queued",
-            total_files=job.total,
-            tokens_deducted=job.deducted,
-            wallet_transaction_id=job.transaction_id,
-        )
-        return json_response(body, 202)
-
-    def _batch(self, caller: Caller) -> Batch:
-        items = [
-            NewItem(
-                number=number,
-                name=photo.filename,
-                work=msgspec.msgpack.encode(ReadCards(account=caller.account, photo=photo.source)),
-                same_as=None if first == number else first,
-            )
-            for number, (photo, first) in enumerate(
-                zip(self._photos, first_of_each(self._photos), strict=True)
-            )
-        ]
-        wish = self._wish
-        options = msgspec.convert(msgspec.structs.asdict(wish), SortOptions)
-        details = {"operation": OPERATION, "options": msgspec.json.encode(options).decode()}
-        outputs = StorageKey(f"outputs/{caller.account}/{uuid4()}")
-        return Batch(kind=KIND, items=items, details=details, inputs=self._inputs, outputs=outputs)
 
 
 async def _waited_for(request: web.Request, job: Job) -> Job:

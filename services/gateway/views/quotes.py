@@ -10,17 +10,11 @@ from msgspec import Meta
 from services.gateway.cropping import operation_of
 from services.gateway.identity import ACCOUNT
 from services.gateway.operations import Operations, read_json
+from services.gateway.photos import Url, check_count, check_urls
 from services.gateway.problems import Problem, json_response
 from services.gateway.quotes import GOOD_FOR_SECONDS
 from services.gateway.resources import PRICES, QUOTES, SETTINGS
-from services.gateway.views.facecrop import (
-    CropByUrl,
-    IcpType,
-    Url,
-    check_count,
-    preset_of,
-    urls_of,
-)
+from services.gateway.views.facecrop import CropByUrl, IcpType, preset_of, urls_of
 from services.gateway.views.shapes import ERROR_ANSWERS
 
 operations = Operations("Quotes")
@@ -94,7 +88,9 @@ def _photos(body: CropToQuote) -> int:
         asked = CropByUrl(
             icp_type=body.icp_type, image_url=body.image_url, image_urls=body.image_urls
         )
-        return len(urls_of(asked))
+        urls = urls_of(asked)
+        check_urls(urls)
+        return len(urls)
     if body.image_url is not None or body.image_urls is not None:
         raise Problem(422, "INVALID_REQUEST", "send image_url, image_urls or files, one of them")
     return body.files

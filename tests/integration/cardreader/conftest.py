@@ -12,8 +12,8 @@ from aiohttp import web
 from kit.fetching import Fetcher
 from kit.storage import Storage
 from proto.cardreader import CardsRead, ReadCards, ReadLogo
-from proto.facecrop import Rejected, RemotePhoto, StoredPhoto
 from proto.ids import AccountId, StorageKey
+from proto.photos import Rejected, RemotePhoto, StoredPhoto
 from services.cardreader.endpoints import Endpoints
 from vision.connect import connect
 from vision.limits import Limits

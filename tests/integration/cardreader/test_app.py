@@ -23,9 +23,9 @@ from kit.bus import Bus
 from kit.storage import Storage
 from proto.cardreader import KIND, CardsRead, Logo, ReadCards, ReadLogo
 from proto.errors import Unavailable
-from proto.facecrop import Rejected, RemotePhoto, StoredPhoto
 from proto.ids import JobId, StorageKey
 from proto.jobs import STREAM, AddItems, GetItems, GetJob, Item, NewItem, StartJob
+from proto.photos import Rejected, RemotePhoto, StoredPhoto
 from services.jobs.app import SCHEMA
 from services.jobs.settings import Settings as JobsSettings
 from tests.integration.cardreader.conftest import ACCOUNT, Website

@@ -6,9 +6,9 @@ import pytest
 
 from proto.cardreader import MOST_SYMBOLS, CardsRead, ReadLogo, Symbol
 from proto.errors import InvalidRequest
-from proto.facecrop import StoredPhoto
 from proto.ids import StorageKey
 from proto.jobs import MOST_RESULT_BYTES, Failed, Succeeded
+from proto.photos import StoredPhoto
 from services.cardreader.endpoints import MOST_TEXT
 from services.cardreader.items import fitting, work
 from tests.integration.cardreader.conftest import ACCOUNT, Reader

@@ -10,8 +10,8 @@ from PIL import Image
 from kit.storage import ObjectNotFound
 from proto.cardreader import Logo
 from proto.errors import InvalidRequest
-from proto.facecrop import Rejected
 from proto.ids import StorageKey
+from proto.photos import Rejected
 from services.cardreader.logos import MOST_BYTES
 from tests.integration.cardreader.conftest import ACCOUNT, OTHER_ACCOUNT, Reader
 from tests.unit.vision.files import encoded, photo

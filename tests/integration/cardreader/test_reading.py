@@ -18,8 +18,8 @@ from kit.fetching import Fetcher
 from kit.storage import Storage
 from proto.cardreader import CARD_MARK, MOST_SYMBOLS, CardsRead, ReadCards
 from proto.errors import InvalidRequest, Unavailable
-from proto.facecrop import Rejected, RemotePhoto, StoredPhoto
 from proto.ids import StorageKey
+from proto.photos import Rejected, RemotePhoto, StoredPhoto
 from services.cardreader.decoding import find_in_file
 from services.cardreader.endpoints import MOST_TEXT, Endpoints
 from services.qr.payload import CardContent, Cards, Kind, job_tag

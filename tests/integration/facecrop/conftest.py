@@ -13,8 +13,9 @@ from PIL import Image
 
 from kit.fetching import Fetcher
 from kit.storage import Storage
-from proto.facecrop import CropFace, Portrait, Rejected, StoredPhoto
+from proto.facecrop import CropFace, Portrait
 from proto.ids import AccountId, StorageKey
+from proto.photos import Rejected, StoredPhoto
 from proto.presets import Preset
 from services.facecrop.endpoints import Endpoints
 from vision.connect import connect

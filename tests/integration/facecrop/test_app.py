@@ -16,7 +16,7 @@ from cli import ports
 from cli.home import PROJECT
 from cli.nats import Nats
 from kit.bus import Bus
-from proto.facecrop import Rejected, RemotePhoto
+from proto.photos import Rejected, RemotePhoto
 from tests.integration.facecrop.conftest import REPOSITORY, SCHOOL, Engine
 
 START_SECONDS = 30.0

@@ -12,8 +12,9 @@ from kit.endpoints import Answering, answers
 from kit.guarding import key_required
 from proto.accounts import Account, CreateApiKey, IssueServiceKey
 from proto.errors import NotAllowed, NotAuthenticated
-from proto.facecrop import CropFace, Portrait, Rejected, RemotePhoto
+from proto.facecrop import CropFace, Portrait
 from proto.ids import StorageKey
+from proto.photos import Rejected, RemotePhoto
 from services.accounts.app import SCHEMA, Accounts
 from services.gateway.app import operations
 from services.gateway.identity import Identity

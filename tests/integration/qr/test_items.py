@@ -61,7 +61,7 @@ async def test_a_sheet_that_cannot_be_drawn_has_failed(studio: Studio) -> None:
 
 async def test_it_is_ready_when_it_can_draw(bus: Bus, service: web.Application) -> None:
     checks = service[CHECKS]
-    assert set(checks) == {"nats", "postgresql", "fonts", "worker"}
+    assert set(checks) == {"nats", "postgresql", "fonts", "worker", "sweeps"}
 
     async def is_ready() -> bool:
         return all([await check() for check in checks.values()])

@@ -1,8 +1,9 @@
 import pytest
 
-from proto.facecrop import RemotePhoto, StoredPhoto
 from proto.ids import StorageKey
-from services.gateway.cropping import Photo, first_of_each, operation_of, remote, seconds_for
+from proto.photos import RemotePhoto, StoredPhoto
+from services.gateway.cropping import operation_of, seconds_for
+from services.gateway.photos import Photo, first_of_each, remote
 from services.gateway.settings import Settings
 
 

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from kit.storage import Storage
-from proto.facecrop import FaceBox, Portrait, Receipt, Rejected
+from proto.facecrop import FaceBox, Portrait, Receipt
 from proto.ids import StorageKey
 from proto.jobs import Item, Measure
+from proto.photos import Rejected
 from services.gateway.portraits import (
     Links,
     cropped,

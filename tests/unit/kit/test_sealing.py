@@ -47,3 +47,33 @@ def test_a_secret_of_another_endpoint_or_a_changed_one_is_not_opened() -> None:
 def test_a_key_that_could_be_guessed_is_refused() -> None:
     with pytest.raises(ValueError, match="32 characters"):
         Vault([KEY, "short"], "tests")
+
+
+def test_what_is_sealed_as_text_is_opened_by_it() -> None:
+    vault = Vault([KEY], "tests")
+    text = vault.seal_text(SECRET, ENDPOINT)
+    assert text.isascii()
+    assert text.replace("-", "").replace("_", "").isalnum()
+    assert vault.open_text(text, ENDPOINT) == SECRET
+
+
+@pytest.mark.parametrize(
+    "text", ["", "A", "AA", "AQ", "AQAA", "AHNlY3JldA", "äöü", "a b", "////", "A" * 5000]
+)
+def test_text_that_was_never_sealed_is_not_opened(text: str) -> None:
+    with pytest.raises(CannotOpen):
+        Vault([KEY], "tests").open_text(text, ENDPOINT)
+
+
+def test_text_is_not_opened_for_another_or_when_it_was_altered() -> None:
+    vault = Vault([KEY], "tests")
+    text = vault.seal_text(SECRET, ENDPOINT)
+    for of, altered in ((uuid4(), text), (ENDPOINT, text[:-2] + "AA"), (ENDPOINT, text[:9])):
+        with pytest.raises(CannotOpen):
+            vault.open_text(altered, of)
+
+
+def test_a_vault_without_keys_believes_no_text() -> None:
+    vault = Vault([], "tests")
+    with pytest.raises(CannotOpen):
+        vault.open_text(vault.seal_text(SECRET, ENDPOINT), ENDPOINT)
