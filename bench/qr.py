@@ -2,6 +2,7 @@
 
 The other way makes a picture of each code with qrcode, and places it with reportlab's drawImage.
 Each side runs in a process of its own, which is timed from its start to its end, imports and all.
+After it, in the same run, reading cards back is measured next to the symbol reader alone.
 """
 
 import json
@@ -91,6 +92,16 @@ def measured(side: str, count: int) -> tuple[float, float, int]:
     return seconds, megabytes, size
 
 
+def sorting() -> dict[str, float]:
+    """Run the benchmark of reading cards back; return what it says."""
+    told = subprocess.run(
+        [sys.executable, "-m", "bench.qr_sort"], check=True, capture_output=True, text=True
+    )
+    print(told.stdout, end="")
+    said: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
+    return said
+
+
 def main() -> None:
     """Measure and print; the last line is one JSON object."""
     if len(sys.argv) > 1:
@@ -102,13 +113,14 @@ def main() -> None:
     pairs = [(measured("ours", CARDS), measured("naive", CARDS)) for _ in range(ROUNDS)]
     seconds, megabytes, size = min(ours for ours, _ in pairs)
     naive_seconds, _, _ = min(naive for _, naive in pairs)
-    result = {
+    result: dict[str, object] = {
         "seconds": round(seconds, 3),
         "naive_seconds": round(naive_seconds, 3),
         "ratio": round(naive_seconds / seconds, 1),
         "bytes": size,
         "peak_rss_mb": round(megabytes, 1),
         "peak_rss_mb_of_200": round(few_megabytes, 1),
+        "sort": sorting(),
     }
     print(json.dumps(result))
 

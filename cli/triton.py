@@ -65,7 +65,11 @@ def _embedded(home: Home, ports: tuple[int, int, int], models: Sequence[str]) ->
             f"--metrics-port={metrics}",
             *(f"--model={model}" for model in models),
         ),
-        environment={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+        environment={
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "ORT_DISABLE_TELEMETRY": "1",
+        },
         folder=PROJECT,
         log=home.logs / "triton.log",
         ready=partial(answers, f"http://127.0.0.1:{http}/v2/health/ready"),

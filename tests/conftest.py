@@ -18,6 +18,9 @@ from cli.supervisor import Supervisor
 from tests.running import RunningStack, temporary_home
 from triton_models.builder import archives
 
+# some tests run networks themselves, with an onnxruntime that must not tell its makers
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 STRIPE_SECRET = "whsec_of_these_tests"
 
 

@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +122,23 @@ async def test_a_url_means_triton(tmp_path: Path) -> None:
     assert models.kind == "triton"
     assert "127.0.0.1:1" in models.description
     await models.close()
+
+
+def test_nothing_is_noted_down_for_the_makers_of_onnxruntime(tmp_path: Path) -> None:
+    build(tmp_path / "repository", 0.25)
+    home = tmp_path / "home"
+    home.mkdir()
+    script = f"""
+import asyncio
+from pathlib import Path
+import numpy as np
+from vision.inprocess import OnnxModels
+from vision.models import ModelName
+models = OnnxModels(Path({str(tmp_path / "repository")!r}))
+batch = np.zeros((1, 128, 128, 3), np.uint8)
+asyncio.run(models.infer(ModelName.FACE_DETECTOR, batch))
+"""
+
+    subprocess.run([sys.executable, "-c", script], check=True, env={"HOME": str(home)})
+
+    assert list(home.rglob("*")) == []
