@@ -9,35 +9,16 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 import zxingcpp
+from PIL import Image
 from yarl import URL
 
 from services.gateway.cardpages import CardPages
-from tests.contract.conftest import Answer, Client, Newcomer
+from tests.contract.cards import JOB, QR, fetched, generated, says, subject, subjects
+from tests.contract.conftest import Client, Newcomer
+from tests.contract.showing import listed, shown
 from tests.contract.test_errors import is_error
-from tests.contract.test_qr_generate import (
-    QR,
-    fetched,
-    first_page,
-    generated,
-    read,
-    says,
-    subject,
-    subjects,
-)
 from tests.running import RunningStack
-
-JOB = "JOB-2026-001"
-
-
-async def listed(client: Client, job: str = JOB, **query: str) -> Any:
-    answer = await client.send("GET", f"{QR}/jobs/{job}/subjects", params=query)
-    assert answer.status == 200, answer.body
-    return answer.body
-
-
-async def shown(client: Client, url: str, method: str = "GET") -> Answer:
-    """Open a link as somebody who only has the link."""
-    return await client.instead().send(method, url)
+from tests.unit.qr.pages import first_page, read
 
 
 async def page_of(client: Client, **of: Any) -> str:
@@ -75,7 +56,7 @@ class Seen(HTMLParser):
         for path in self.paths:
             for x, y, wide, high in _rectangles(path["d"] or ""):
                 canvas[y : y + high, x : x + wide] = 255 if path.get("fill") == "#fff" else 0
-        (found,) = zxingcpp.read_barcodes(np.kron(canvas, np.ones((8, 8), np.uint8)))
+        (found,) = read(Image.fromarray(np.kron(canvas, np.ones((8, 8), np.uint8))))
         return found
 
 
@@ -131,24 +112,6 @@ async def test_a_job_may_be_called_anything(client: Client, job: str) -> None:
     assert (answer.status, len(answer.body["subjects"])) == (200, 1)
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "limit=-1", "limit="])
-async def test_a_page_that_makes_no_sense_is_422(client: Client, query: str) -> None:
-    await generated(client, subjects=subjects(1))
-    answer = await client.send("GET", f"{QR}/jobs/{JOB}/subjects?{query}")
-    is_error(answer, 422, "INVALID_REQUEST")
-
-
-@pytest.mark.parametrize(
-    "job", ["nothing", "%00", "..%2F..", "%2e%2e", "a" * 65, "%ED%A0%80", "%FF", "a%0A"]
-)
-async def test_a_job_that_is_not_there_is_404(client: Client, job: str) -> None:
-    for method, tail in (("GET", "/subjects"), ("DELETE", "")):
-        url = URL(f"{client.url}{QR}/jobs/{job}{tail}", encoded=True)
-        async with client.session.request(method, url, headers=client.headers) as answer:
-            assert answer.status == 404
-            assert (await answer.json())["error"] == "NOT_FOUND"
-
-
 async def test_the_jobs_of_another_account_are_not_there(
     client: Client, newcomer: Newcomer
 ) -> None:
@@ -192,23 +155,6 @@ async def test_what_a_stranger_wrote_is_shown_as_text(client: Client, field: str
     assert hostile in seen.texts
 
 
-async def test_a_link_that_was_changed_or_made_up_is_404(client: Client) -> None:
-    await generated(client, subjects=subjects(1))
-    (one,) = (await listed(client))["subjects"]
-    url = one["card_url"]
-    place = len(url) - 12
-    for wrong in (
-        url[:place] + ("A" if url[place] != "A" else "B") + url[place + 1 :],
-        url[:-4],
-        url.rpartition("/")[0] + "/x",
-        url.rpartition("/")[0] + "/" + "A" * 3000,
-        url.rpartition("/")[0] + "/%00",
-        url.rpartition("/")[0] + "/%ED%A0%80",
-    ):
-        answer = await shown(client, wrong)
-        is_error(answer, 404, "NOT_FOUND")
-
-
 async def test_a_link_shows_nothing_once_it_has_expired(
     client: Client, stack: RunningStack
 ) -> None:
@@ -242,12 +188,3 @@ async def test_a_key_lists_and_forgets_if_it_has_the_scope(
     key = await client.with_key(scopes=scopes)
     assert (await key.send("GET", f"{QR}/jobs/{JOB}/subjects")).status == status
     assert (await key.send("DELETE", f"{QR}/jobs/{JOB}")).status == status
-
-
-async def test_without_credentials_nobody_is_listed_or_forgotten(client: Client) -> None:
-    await generated(client, subjects=subjects(1))
-    nobody = client.instead()
-    for method, tail in (("GET", "/subjects"), ("DELETE", "")):
-        answer = await nobody.send(method, f"{QR}/jobs/{JOB}{tail}")
-        is_error(answer, 401, "UNAUTHENTICATED")
-    assert len((await listed(client))["subjects"]) == 1

@@ -1,78 +1,43 @@
-"""Rosters as files: read, shown, and sent on to be printed."""
+"""Rosters as files: read and shown."""
 
-import io
 import json
-import unicodedata
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import aiohttp
-import openpyxl
 import pytest
 
-from tests.contract.conftest import Answer, Client, uploads_of
+from tests.contract.conftest import Client, uploads_of
+from tests.contract.rosters import (
+    HEADINGS,
+    PEOPLE,
+    PREVIEW,
+    csv,
+    preview,
+    previewed,
+    vietnamese,
+    xlsx,
+)
 from tests.contract.test_errors import is_error
-from tests.contract.test_qr_generate import QR, fetched, generated, lines
+from tests.contract.wallets import opened
 from tests.running import RunningStack
 
-PREVIEW = f"{QR}/roster/preview"
-HEADINGS = ("Mã HS", "Họ và tên", "Lớp")
-PEOPLE = (
-    ("HS-001", "Nguyễn Thị Ánh", "5A"),
-    ("HS-002", "Trần Văn Đức", "5A"),
-    ("HS-003", "Lê Hoàng Phượng", "5B"),
-    ("HS-004", "Phạm Quốc Việt", "5B"),
-)
 SUBJECTS = [
-    {"row": row, "student_id": id_, "name": name, "class_name": of_class, "lines": []}
+    {
+        "row": row,
+        "student_id": id_,
+        "name": name,
+        "class_name": of_class,
+        "lines": [],
+    }
     for row, (id_, name, of_class) in enumerate(PEOPLE, 2)
 ]
 
 
-def csv(delimiter: str = ",", rows: Sequence[Sequence[str]] = (HEADINGS, *PEOPLE)) -> str:
-    return "".join(delimiter.join(row) + "\r\n" for row in rows)
-
-
-def vietnamese(text: str) -> bytes:
-    """Write text as windows-1258 has it: letters with a tone as a letter and a mark."""
-    written = bytearray()
-    for letter in text:
-        try:
-            written += letter.encode("cp1258")
-        except UnicodeEncodeError:
-            apart = unicodedata.normalize("NFD", letter)
-            # the tone stands last; what is before it is one letter of the code page
-            base = unicodedata.normalize("NFC", apart[0] + "".join(apart[1:]).translate(_NO_TONE))
-            tones = "".join(mark for mark in apart if ord(mark) in _NO_TONE)
-            written += base.encode("cp1258") + tones.encode("cp1258")
-    return bytes(written)
-
-
-_NO_TONE = dict.fromkeys((0x300, 0x301, 0x303, 0x309, 0x323))
-
-
-def xlsx(rows: Sequence[Sequence[Any]] = (HEADINGS, *PEOPLE)) -> bytes:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
-
-
-async def preview(
-    client: Client, content: bytes, name: str = "roster.csv", **fields: str
-) -> Answer:
-    form = aiohttp.FormData(fields)
-    form.add_field("file", io.BytesIO(content), filename=name)
-    return await client.send("POST", PREVIEW, data=form)
-
-
-async def previewed(client: Client, content: bytes, name: str = "roster.csv", **fields: str) -> Any:
-    answer = await preview(client, content, name, **fields)
-    assert answer.status == 200, answer.body
-    return answer.body
+@pytest.fixture(scope="module")
+async def client(stack: RunningStack) -> AsyncIterator[Client]:
+    """One for all: reading costs nothing."""
+    async with opened(stack) as client:
+        yield client
 
 
 async def test_a_roster_is_read_and_shown(client: Client) -> None:
@@ -124,16 +89,6 @@ async def test_the_same_people_are_found_however_they_are_written(
     body = await previewed(client, content, name)
     assert body["format"] == format_
     assert body["subjects"] == SUBJECTS
-
-
-async def test_what_was_read_is_what_is_printed(client: Client, tmp_path: Path) -> None:
-    body = await previewed(client, xlsx(), "roster.xlsx")
-    sheet = await generated(client, subjects=body["subjects"])
-    (page,) = lines(await fetched(client, sheet["pdf_url"], tmp_path))
-    printed = " ".join(page)
-    for id_, name, _ in PEOPLE:
-        assert id_ in printed
-        assert name in printed
 
 
 async def test_what_is_wrong_is_told_row_by_row(client: Client) -> None:

@@ -2,169 +2,25 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from aiohttp import web
-from nats.js.errors import NotFoundError
 
-from cli.nats import Nats
-from kit import context, database, work
+from kit import context
 from kit.bus import Bus
-from kit.work import Work, Worker
 from proto.errors import InvalidRequest, Unavailable
-from proto.ids import AccountId, JobId
-from proto.jobs import STREAM, Failed, GetItems, GetJob, Item, Job, Succeeded
-from services.jobs import kinds, sweeping
-from services.jobs.app import SCHEMA
-from services.jobs.settings import Settings
-from tests.integration.jobs.book import DONE, kind, running, started, tickets, until
-
-KIND = "face_crop"
-ACK_SECONDS = 1.0
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten what is waited for when something goes wrong."""
-    monkeypatch.setattr(kinds, "ACK_SECONDS", ACK_SECONDS)
-    monkeypatch.setattr(sweeping, "_LOST_AFTER", timedelta(seconds=1))
-    monkeypatch.setattr(work, "_HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr(work, "_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(work, "_LONGEST_PAUSE_SECONDS", 0.2)
-    monkeypatch.setattr(work, "_PUT_BACK_SECONDS", 0.01)
-
-
-@pytest.fixture
-async def bus(nats_url: str) -> AsyncIterator[Bus]:
-    """Whoever sells the work; the queue of the test before is gone."""
-    bus = await Bus.connect(nats_url, "work test")
-    with suppress(NotFoundError):
-        await bus.client.jetstream().delete_stream(STREAM)
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
-async def engine(nats_server: Nats) -> AsyncIterator[Bus]:
-    """An engine, with the rights of one."""
-    bus = await Bus.connect(nats_server.url("facecrop"), "work test")
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
-async def settings(nats_server: Nats, database_url: str, bus: Bus, tmp_path: Path) -> Settings:
-    """Of a job book in which nothing stands."""
-    await database.migrate(database_url, "jobs", SCHEMA)
-    async with database.connect(database_url) as pool:
-        await pool.execute("TRUNCATE jobs.kinds CASCADE")
-    return Settings(
-        nats_url=nats_server.url("jobs"),
-        database_url=database_url,
-        storage_url=f"file://{tmp_path}",
-        sweep_seconds=0.2,
-    )
-
-
-@pytest.fixture
-async def service(settings: Settings) -> AsyncIterator[web.Application]:
-    async with running(settings) as app:
-        yield app
-
-
-@pytest.fixture
-def account() -> AccountId:
-    return AccountId(uuid4())
-
-
-class Engine:
-    """Does work behind a gate, and counts what it did."""
-
-    def __init__(self, *, open_gate: bool = True) -> None:
-        self.gate = asyncio.Event()
-        if open_gate:
-            self.gate.set()
-        self.begun: Counter[bytes] = Counter()
-        self.done: Counter[bytes] = Counter()
-        self.at_once = 0
-        self.most_at_once = 0
-
-    async def __call__(self, wanted: bytes) -> Succeeded | Failed:
-        self.begun[wanted] += 1
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            await self.gate.wait()
-        finally:
-            self.at_once -= 1
-        self.done[wanted] += 1
-        return Succeeded(result=wanted)
-
-    async def has_begun(self, items: int) -> None:
-        await until(lambda: _true(self.begun.total() >= items))
-
-
-async def _true(value: bool) -> bool:
-    return value
-
-
-@asynccontextmanager
-async def working(
-    engine: Bus, does: Work, at_once: int = 1, *, seconds: float = 60.0, attempts: int = 3
-) -> AsyncIterator[Worker]:
-    """A worker, and its kind in the book."""
-    worker = Worker(engine, kind(KIND, seconds=seconds, attempts=attempts), does, at_once)
-    task = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        await task
-
-
-async def begin(bus: Bus, account: AccountId, total: int) -> JobId:
-    """Start a job as soon as the kind is there."""
-    job: JobId | None = None
-
-    async def has_started() -> bool:
-        nonlocal job
-        try:
-            job = await started(bus, account, total, paid=False, kind=KIND)
-        except Unavailable:
-            return False
-        return True
-
-    await until(has_started)
-    assert job is not None
-    return job
-
-
-async def closed(bus: Bus, account: AccountId, job: JobId) -> Job:
-    """Wait until a job has closed; the job book may be away meanwhile."""
-    found: Job | None = None
-
-    async def has_closed() -> bool:
-        nonlocal found
-        with suppress(Unavailable):
-            found = await bus.request(GetJob(account=account, job=job))
-        return found is not None and found.closed
-
-    await until(has_closed)
-    assert found is not None
-    return found
-
-
-async def items(bus: Bus, account: AccountId, job: JobId) -> list[Item]:
-    return (await bus.request(GetItems(account=account, job=job, limit=500))).items
-
-
-async def is_empty(bus: Bus) -> bool:
-    return await tickets(bus, KIND) == 0
+from proto.ids import AccountId
+from proto.jobs import Failed, Succeeded
+from tests.integration.jobs.book import DONE, until
+from tests.integration.kit.engines import (
+    ACK_SECONDS,
+    KIND,
+    Engine,
+    begin,
+    closed,
+    is_empty,
+    items,
+    working,
+)
 
 
 @pytest.mark.usefixtures("service")
@@ -275,110 +131,6 @@ async def test_a_failure_is_written_down_as_it_was_said(
 
 
 @pytest.mark.usefixtures("service")
-async def test_a_worker_that_stops_finishes_what_is_under_way_and_takes_nothing_more(
-    bus: Bus, engine: Bus, account: AccountId
-) -> None:
-    does = Engine(open_gate=False)
-    worker = Worker(engine, kind(KIND), does, at_once=2)
-    run = asyncio.create_task(worker.run())
-    job = await begin(bus, account, 5)
-    await does.has_begun(2)
-    worker.stop()
-    await asyncio.wait({run}, timeout=0.2)
-    assert not run.done()
-    does.gate.set()
-    await run
-    assert (does.begun.total(), does.done.total()) == (2, 2)
-    assert (await bus.request(GetJob(account=account, job=job))).succeeded == 2
-
-    another = Engine()
-    async with working(engine, another):
-        assert (await closed(bus, account, job)).succeeded == 5
-    assert another.begun.total() == 3
-
-
-@pytest.mark.usefixtures("service")
-async def test_an_idle_worker_stops_at_once_and_takes_nothing_along(
-    bus: Bus, engine: Bus, account: AccountId
-) -> None:
-    idle, does = Engine(), Engine()
-    async with working(engine, idle, at_once=4) as worker:
-        await begin(bus, account, 1)
-        await idle.has_begun(1)
-        worker.stop()
-    job = await begin(bus, account, 8)
-    async with working(engine, does, at_once=4):
-        assert (await closed(bus, account, job)).succeeded == 8
-    assert (idle.begun.total(), does.begun.total()) == (1, 8)
-
-
-@pytest.mark.usefixtures("service")
-async def test_what_a_killed_worker_held_goes_to_another(
-    bus: Bus, engine: Bus, account: AccountId
-) -> None:
-    hangs, does = Engine(open_gate=False), Engine()
-    killed = asyncio.create_task(Worker(engine, kind(KIND), hangs, at_once=2).run())
-    job = await begin(bus, account, 4)
-    await hangs.has_begun(2)
-    killed.cancel()
-    await asyncio.wait({killed})
-    assert hangs.at_once == 0
-
-    async with working(engine, does, at_once=2):
-        shown = await closed(bus, account, job)
-    assert (shown.succeeded, hangs.done.total()) == (4, 0)
-    assert does.begun == Counter({f"work {n}".encode(): 1 for n in range(4)})
-    await until(lambda: is_empty(bus))
-
-
-@pytest.mark.usefixtures("service")
-async def test_an_item_that_kills_its_workers_takes_no_other_along(
-    bus: Bus, engine: Bus, account: AccountId
-) -> None:
-    begun: Counter[bytes] = Counter()
-    struck = asyncio.Event()
-
-    async def does(wanted: bytes) -> Succeeded | Failed:
-        begun[wanted] += 1
-        if wanted == b"work 1":
-            # the others in this worker are under way by then, if there are others
-            await asyncio.sleep(0.05)
-            struck.set()
-            await asyncio.Event().wait()
-        await asyncio.sleep(0.2)
-        return Succeeded(result=wanted)
-
-    await bus.request(kind(KIND))
-    job = await begin(bus, account, 4)
-    for _ in range(3):
-        struck.clear()
-        killed = asyncio.create_task(Worker(engine, kind(KIND), does, at_once=4).run())
-        await struck.wait()
-        killed.cancel()
-        await asyncio.wait({killed})
-    async with working(engine, does, at_once=4):
-        shown = await closed(bus, account, job)
-    assert (shown.succeeded, shown.failed) == (3, 1)
-    assert begun[b"work 1"] == 3
-    (failed,) = [item for item in await items(bus, account, job) if item.state == "failed"]
-    assert (failed.number, failed.code) == (1, "PROCESSING_FAILED")
-
-
-@pytest.mark.usefixtures("service")
-async def test_what_a_stopping_worker_cannot_finish_in_time_is_put_back(
-    bus: Bus, engine: Bus, account: AccountId, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kit.work._STOP_SECONDS", 0.05)
-    hangs, does = Engine(open_gate=False), Engine()
-    async with working(engine, hangs, attempts=1):
-        job = await begin(bus, account, 1)
-        await hangs.has_begun(1)
-    async with working(engine, does, attempts=1):
-        assert (await closed(bus, account, job)).succeeded == 1
-    assert (hangs.done.total(), does.done.total()) == (0, 1)
-
-
-@pytest.mark.usefixtures("service")
 async def test_an_item_that_takes_long_stays_its_workers(
     bus: Bus, engine: Bus, account: AccountId
 ) -> None:
@@ -391,59 +143,6 @@ async def test_an_item_that_takes_long_stays_its_workers(
         does.gate.set()
         assert (await closed(bus, account, job)).succeeded == 1
     assert (does.begun.total(), idle.begun.total()) == (1, 0)
-
-
-async def test_a_job_book_that_starts_again_loses_nothing_and_does_nothing_twice(
-    settings: Settings, bus: Bus, engine: Bus, account: AccountId
-) -> None:
-    does = Engine(open_gate=False)
-    async with working(engine, does, at_once=4):
-        async with running(settings):
-            job = await begin(bus, account, 40)
-            await does.has_begun(4)
-        does.gate.set()
-        await until(lambda: _true(does.done.total() == 4))
-        for items_done in (12, 25):
-            async with running(settings):
-                await until(lambda least=items_done: _true(does.done.total() >= least))
-        async with running(settings):
-            shown = await closed(bus, account, job)
-            assert (shown.succeeded, shown.failed) == (40, 0)
-            assert does.begun == Counter({f"work {n}".encode(): 1 for n in range(40)})
-
-
-async def test_a_worker_waits_for_the_job_book(
-    settings: Settings, bus: Bus, engine: Bus, account: AccountId
-) -> None:
-    does = Engine()
-    async with working(engine, does):
-        assert await _unavailable(lambda: started(bus, account, 1, paid=False, kind=KIND))
-        async with running(settings):
-            job = await begin(bus, account, 2)
-            assert (await closed(bus, account, job)).succeeded == 2
-
-
-async def _unavailable(asked: Callable[[], Awaitable[object]]) -> bool:
-    try:
-        await asked()
-    except Unavailable:
-        return True
-    return False
-
-
-@pytest.mark.usefixtures("service")
-async def test_a_worker_outlives_its_queue(
-    bus: Bus, engine: Bus, account: AccountId, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(work, "_FETCH_SECONDS", 0.3)
-    does = Engine()
-    async with working(engine, does):
-        job = await begin(bus, account, 3)
-        assert (await closed(bus, account, job)).succeeded == 3
-        await bus.client.jetstream().delete_stream(STREAM)
-        job = await begin(bus, account, 3)
-        assert (await closed(bus, account, job)).succeeded == 3
-    assert does.done.total() == 6
 
 
 @pytest.mark.usefixtures("service")

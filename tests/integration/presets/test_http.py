@@ -1,19 +1,17 @@
 """Presets as HTTP has them, over the running service; who is calling is told by the test."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from aiohttp import ClientSession, web
 
 from kit.bus import Bus
 from proto.ids import AccountId
-from services.gateway import middlewares, resources
-from services.gateway.identity import ACCOUNT
 from services.gateway.openapi import document
-from services.gateway.settings import Settings
 from services.gateway.views.presets import operations
+from tests.calling import calling
 
 # the gateway names what a request carries by plain strings
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web.NotAppKeyWarning")
@@ -34,31 +32,12 @@ BADGE = {
 LEAST = {"aspect": [3, 2], "head_ratio": 0.5, "eye_line": 0.4}
 
 
-@web.middleware
-async def called(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    request[ACCOUNT] = AccountId(UUID(request.headers["Test-Account"]))
-    return await handler(request)
-
-
 @pytest.fixture
 async def client(
     service: web.Application, bus: Bus, account: AccountId
 ) -> AsyncIterator[ClientSession]:
-    app = web.Application(middlewares=[middlewares.named, middlewares.translated, called])
-    app[resources.BUS] = bus
-    app[resources.SETTINGS] = Settings(nats_url="", storage_url="", files_secrets=["s" * 32])
-    for operation in operations.all:
-        app.router.add_route(operation.method, operation.path, operation.handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    headers = {"Test-Account": str(account)}
-    async with ClientSession(f"http://127.0.0.1:{port}", headers=headers) as client:
+    async with calling(operations, bus, account) as client:
         yield client
-    await runner.cleanup()
 
 
 async def send(

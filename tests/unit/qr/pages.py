@@ -7,11 +7,13 @@ from typing import Any
 
 import zxingcpp
 from PIL import Image
+from zxingcpp import BarcodeFormat, BarcodeFormats
 
 from services.qr.drawing.cards import Card, Drawn, SheetOptions
 from services.qr.drawing.sheet import draw
 
-FORMATS = (zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.DataMatrix)
+FORMATS = BarcodeFormats((BarcodeFormat.QRCodeModel2, BarcodeFormat.DataMatrix))
+"""What is on cards. `QRCode` would name the whole family, Micro QR and rMQR with it."""
 
 
 def drawn(folder: Path, cards: Iterable[Card], **options: Any) -> tuple[Path, Drawn]:
@@ -32,6 +34,13 @@ def rendered(pdf: Path, dpi: int = 150) -> Iterator[Image.Image]:
     for file in files:
         with Image.open(file) as page:
             yield page.copy()
+
+
+def first_page(pdf: Path, dpi: int = 150) -> Image.Image:
+    """Return the first page as a picture, without rendering the others."""
+    told("pdftoppm", "-gray", "-singlefile", "-r", str(dpi), pdf, pdf.with_suffix(""))
+    with Image.open(pdf.with_suffix(".pgm")) as page:
+        return page.copy()
 
 
 def read(page: Image.Image) -> list[zxingcpp.Barcode]:
