@@ -35,7 +35,7 @@ CARD_EVERY = 6
 ROUNDS = 3
 """The best counts: the machine may have other things to do."""
 TEXT = "DR1:ADNZ4AANBZTV7FCTKRKS2MBQGAYTEMYLMB25VUJJORPQ"
-FORMATS = BarcodeFormats((BarcodeFormat.QRCode, BarcodeFormat.DataMatrix))
+FORMATS = BarcodeFormats((BarcodeFormat.QRCodeModel2, BarcodeFormat.DataMatrix))
 _QUIET_MODULES = 4
 
 

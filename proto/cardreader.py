@@ -39,6 +39,8 @@ class CardsRead(Message, tag="cards"):
     """None where nobody looked, because a card was found."""
     captured_at: datetime | None
     """By the camera's clock."""
+    camera_is_certain: bool = True
+    """Whether `camera` is one, and not perhaps several of one model."""
     camera: str | None
 
 

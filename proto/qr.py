@@ -26,12 +26,27 @@ MOST_ADDED = 500
 MOST_GROUPS = 50
 MOST_EXTRAS = 100
 
+SHOWN = (
+    r"(?=.*[^\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0])"
+)
+"""In a pattern: at least one character that somebody sees."""
+
 Reference = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"^(?!\.+$)[^\x00-\x1f\x7f/\\]+$(?!\n)")
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=rf"^{SHOWN}(?!\.+$)[^\x00-\x1f\x7f/\\]+$(?!\n)",
+    ),
 ]
 """The caller's own name for a job; no path."""
-StudentId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+StudentId = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=rf"^{SHOWN}[^\x00-\x1f\x7f]+$(?!\n)")
+]
+Name = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern=rf"^{SHOWN}[^\x00-\x1f\x7f]+$(?!\n)")
+]
 Line = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
 
 
@@ -139,6 +154,9 @@ class Printed(Message):
     name: str
     class_name: str
     lines: list[str]
+    school_name: str = ""
+    symbol: SymbolKind = "qr"
+    name_in_code: bool = False
     added_at: datetime
     """When it was first printed."""
 
@@ -189,7 +207,10 @@ class Forgotten(Message):
 
 
 class ForgetJob(Request[Forgotten], subject="qr.forget-job"):
-    """Forget everybody who had cards for a job. Raises NotFound."""
+    """Forget everybody who had cards for a job, with its sheets. Raises NotFound.
+
+    A sheet that is being drawn meanwhile comes to nothing.
+    """
 
     account: AccountId
     job_id: Reference

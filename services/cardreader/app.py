@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import Gauge
 
+from kit.aside import Aside
 from kit.fetching import Fetcher
 from kit.guarding import key_required
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
@@ -58,17 +59,18 @@ def build(settings: Settings) -> web.Application:
         ):
             with ThreadPoolExecutor(cores, "pictures") as threads:
                 asyncio.get_running_loop().set_default_executor(threads)
-                endpoints = Endpoints(storage, fetcher, models, limits, threads)
-                # two photos for each thread: while models look at one, the next is decoded
-                guard = key_required(app[BUS]) if settings.require_api_key else None
-                listening = await answering(app[BUS], "cardreader", endpoints, 2 * cores, guard)
-                kind = RegisterKind(
-                    kind=KIND, most_seconds=settings.item_seconds, most_attempts=_MOST_ATTEMPTS
-                )
-                slots = settings.batch_slots or 2 * cores
-                async with working(app, kind, partial(work, endpoints), slots):
-                    yield
-                await listening.stop()
+                async with Aside.open(cores) as aside:
+                    endpoints = Endpoints(storage, fetcher, models, limits, threads, aside)
+                    # two photos for each thread: while models look at one, the next is decoded
+                    guard = key_required(app[BUS]) if settings.require_api_key else None
+                    listening = await answering(app[BUS], "cardreader", endpoints, 2 * cores, guard)
+                    kind = RegisterKind(
+                        kind=KIND, most_seconds=settings.item_seconds, most_attempts=_MOST_ATTEMPTS
+                    )
+                    slots = settings.batch_slots or 2 * cores
+                    async with working(app, kind, partial(work, endpoints), slots):
+                        yield
+                    await listening.stop()
         await models.close()
 
     app = operator_app()

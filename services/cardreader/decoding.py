@@ -41,7 +41,7 @@ _GRAIN = 4.0
 _SPREAD = 60.0
 """Deviation that `_levelled` gives to every place, in code values."""
 
-_FORMATS = BarcodeFormats((BarcodeFormat.QRCode, BarcodeFormat.DataMatrix))
+_FORMATS = BarcodeFormats((BarcodeFormat.QRCodeModel2, BarcodeFormat.DataMatrix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,14 @@ def find_in_file(
     Raises:
         PictureError: The file cannot be read, for the reasons that `vision.decode` has.
     """
-    small = _grey(draft(data, SIDES[-1], limits))
-    found = _symbols(_copies(small))
-    if not found and thorough:
-        found = _first_found(_harder(small)) or _symbols([_grey(decode(data, limits).pixels)])
-    return found
+    found = _symbols(_copies(grey(draft(data, SIDES[-1], limits))))
+    return find_harder(data, limits) if thorough and not found else found
+
+
+def find_harder(data: bytes, limits: Limits | None = None) -> list[Symbol]:
+    """Find the symbols in a file that the first looks miss. Raises PictureError."""
+    small = grey(draft(data, SIDES[-1], limits))
+    return _first_found(_harder(small)) or _symbols([grey(decode(data, limits).pixels)])
 
 
 def find_cards(pixels: Pixels | Grey, *, thorough: bool = False) -> list[Symbol]:
@@ -88,63 +91,64 @@ def find_cards(pixels: Pixels | Grey, *, thorough: bool = False) -> list[Symbol]
     Returns:
         From the top of the picture down. Symbols that say the same are one.
     """
-    grey = _grey(pixels)
-    found = _symbols(_copies(grey))
+    whole = grey(pixels)
+    found = _symbols(_copies(whole))
     if not found and thorough:
-        found = _first_found(_harder(grey)) or _symbols([grey])
+        found = _first_found(_harder(whole)) or _symbols([whole])
     return found
 
 
-def _copies(grey: Grey) -> Iterator[Grey]:
+def grey(pixels: Pixels | Grey) -> Grey:
+    """Return the brightness of a picture, itself if it has nothing else."""
+    if pixels.ndim == 2:
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _copies(whole: Grey) -> Iterator[Grey]:
     """Yield the copies that are always looked at, no size twice.
 
     The second is looked at although the first showed something: a sibling's card may be smaller.
     """
     for side in SIDES:
-        yield reduce_to(grey, side).pixels
-        if max(grey.shape) <= side:
+        yield reduce_to(whole, side).pixels
+        if max(whole.shape) <= side:
             return
 
 
-def _harder(grey: Grey) -> Iterator[Grey]:
+def _harder(whole: Grey) -> Iterator[Grey]:
     """Yield copies that show more to the reader than to the eye."""
-    small = reduce_to(grey, SIDES[-1]).pixels
+    small = reduce_to(whole, SIDES[-1]).pixels
     yield _levelled(small)
     yield _sharpened(small)
 
 
-def _levelled(grey: Grey) -> Grey:
+def _levelled(copy: Grey) -> Grey:
     """Give each place the same brightness and contrast: glare and deep shade go away."""
-    mean = cv2.blur(grey.astype(np.float32), _NEIGHBOURHOOD)
-    squares = cv2.sqrBoxFilter(grey, cv2.CV_32F, _NEIGHBOURHOOD)
+    mean = cv2.blur(copy.astype(np.float32), _NEIGHBOURHOOD)
+    squares = cv2.sqrBoxFilter(copy, cv2.CV_32F, _NEIGHBOURHOOD)
     deviation = np.sqrt(np.maximum(squares - mean * mean, 0)) + _GRAIN
-    level = cv2.divide(grey - mean, deviation, scale=_SPREAD)
+    level = cv2.divide(copy - mean, deviation, scale=_SPREAD)
     return np.clip(level + 128, 0, 255).astype(np.uint8)
 
 
-def _sharpened(grey: Grey) -> Grey:
+def _sharpened(copy: Grey) -> Grey:
     """Undo some of what being out of focus does."""
-    blurred = cv2.GaussianBlur(grey, (0, 0), 4)
-    return np.asarray(cv2.addWeighted(grey, 5, blurred, -4, 0), np.uint8)
+    blurred = cv2.GaussianBlur(copy, (0, 0), 4)
+    return np.asarray(cv2.addWeighted(copy, 5, blurred, -4, 0), np.uint8)
 
 
 def _first_found(copies: Iterable[Grey]) -> list[Symbol]:
     return next(filter(None, (_symbols([copy]) for copy in copies)), [])
 
 
-def _grey(pixels: Pixels | Grey) -> Grey:
-    if pixels.ndim == 2:
-        return pixels
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-
-
 def _symbols(copies: Iterable[Grey]) -> list[Symbol]:
     """Read copies of one picture; the largest that shows a symbol says where it is."""
     by_text: dict[str, Symbol] = {}
-    for grey in copies:
-        height, width = grey.shape
+    for copy in copies:
+        height, width = copy.shape
         for barcode in zxingcpp.read_barcodes(
-            np.ascontiguousarray(grey), _FORMATS, try_invert=False, text_mode=TextMode.Plain
+            np.ascontiguousarray(copy), _FORMATS, try_invert=False, text_mode=TextMode.Plain
         ):
             by_text[barcode.text] = _symbol(barcode, width, height)
     return sorted(by_text.values(), key=_from_above)[:MOST_SYMBOLS]

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple, TypeVar
 
+from kit.aside import Aside
 from kit.endpoints import answers
 from kit.fetching import Fetcher, FetchError
 from kit.storage import ObjectNotFound, ObjectTooLarge, Storage
 from proto.cardreader import CARD_MARK, CardsRead, Logo, ReadCards, ReadLogo, Symbol
 from proto.errors import InvalidRequest, Unavailable
 from proto.photos import Rejected, StoredPhoto
-from services.cardreader import decoding, logos
+from services.cardreader import decoding, logos, looks
 from services.cardreader.exif import Facts, facts
 from vision.draft import draft
 from vision.errors import ModelError, PictureError, PictureTooLarge
@@ -27,7 +29,10 @@ MOST_TEXT = 1_000
 
 
 class Endpoints:
-    """Reads photographs with one set of models; heavy work runs in `threads`."""
+    """Reads photographs with one set of models.
+
+    Pictures are decoded and encoded in `threads`, and searched for symbols in processes `aside`.
+    """
 
     def __init__(
         self,
@@ -36,12 +41,14 @@ class Endpoints:
         models: Models,
         limits: Limits,
         threads: Executor,
+        aside: Aside,
     ) -> None:
         self._storage = storage
         self._fetcher = fetcher
         self._models = models
         self._limits = limits
         self._threads = threads
+        self._aside = aside
 
     @answers
     async def read_cards(self, request: ReadCards) -> CardsRead | Rejected:
@@ -52,6 +59,8 @@ class Endpoints:
             return Rejected(code=error.code, message=str(error))
         except ModelError as error:
             raise Unavailable(str(error)) from error
+        except BrokenProcessPool as error:
+            raise Unavailable("the process that searched the photo died") from error
 
     @answers
     async def read_logo(self, request: ReadLogo) -> Logo | Rejected:
@@ -68,15 +77,16 @@ class Endpoints:
 
     async def _cards(self, data: bytes) -> CardsRead:
         look = await self._off_loop(_first_look, data, self._limits)
-        found, has_face = look.found, None
+        found, has_face = await looks.quick(self._aside, look.grey), None
         if not any(symbol.text.startswith(CARD_MARK) for symbol in found):
             has_face = bool(await detect(self._models, look.pixels))
             if not has_face and not found:
-                found = await self._off_loop(_thorough_look, data, self._limits)
+                found = await looks.thorough(self._aside, data, self._limits)
         return CardsRead(
             symbols=[_told(symbol) for symbol in found],
             has_face=has_face,
             captured_at=look.facts.captured_at,
+            camera_is_certain=look.facts.camera_is_certain,
             camera=look.facts.camera,
         )
 
@@ -100,22 +110,18 @@ class Endpoints:
 
 
 class _Look(NamedTuple):
-    """What is known after the first look."""
+    """What every photograph is made ready for."""
 
     pixels: Pixels
-    """The draft, in which faces are sought too."""
-    found: list[decoding.Symbol]
+    """A draft, in which faces are sought."""
+    grey: decoding.Grey
+    """The same, in which symbols are sought."""
     facts: Facts
 
 
 def _first_look(data: bytes, limits: Limits) -> _Look:
-    """Look quickly, as `find_in_file` does, and keep the draft: most photographs need it again."""
     pixels = draft(data, decoding.SIDES[-1], limits)
-    return _Look(pixels, decoding.find_cards(pixels), facts(data))
-
-
-def _thorough_look(data: bytes, limits: Limits) -> list[decoding.Symbol]:
-    return decoding.find_in_file(data, thorough=True, limits=limits)
+    return _Look(pixels, decoding.grey(pixels), facts(data))
 
 
 def _told(found: decoding.Symbol) -> Symbol:

@@ -45,6 +45,8 @@ class Facts(NamedTuple):
     """
     camera: str | None
     """Make, model and serial number, as far as they are told; tells cameras apart."""
+    camera_is_certain: bool = True
+    """Off for a camera without its serial number: there may be two of one model."""
 
 
 def facts(data: bytes) -> Facts:
@@ -58,7 +60,7 @@ def facts(data: bytes) -> Facts:
     moment = _moment(tags.get(_TAKEN, ""), fraction) or _moment(tags.get(_CHANGED, ""), "")
     serial = tags.get(_SERIAL) or tags.get(_OTHER_SERIAL, "")
     camera = " ".join(filter(None, (tags.get(_MAKE, ""), tags.get(_MODEL, ""), serial)))
-    return Facts(moment, camera or None)
+    return Facts(moment, camera or None, bool(serial) or not camera)
 
 
 def _block(data: bytes) -> bytes:

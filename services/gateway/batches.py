@@ -7,7 +7,7 @@ one job: the job book answers with the one that was started under it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -43,6 +43,8 @@ class Batch:
     """The folder of the results."""
     inputs: StorageKey | None = None
     """A folder that the job needs, and that is removed when it closes."""
+    hand_over: Callable[[], Awaitable[None]] | None = None
+    """What is still to be done for the work to be possible, once the tokens are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ async def begin(app: web.Application, caller: Caller, order: Order, batch: Batch
     hold = await app[BILLING].hold(caller, order)
     job = JobId(uuid4())
     try:
+        if batch.hand_over is not None:
+            await batch.hand_over()
         return await _begin(app[BUS], caller, order, batch, hold, job)
     except PerhapsBegun:
         # the next attempt of the same call will find it; for one that cannot be repeated, undo it

@@ -1,7 +1,9 @@
 """Sheets of cards: hand the subjects to the service that draws, at once or as a job, and charge."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 import msgspec
@@ -9,6 +11,7 @@ from aiohttp import web
 
 from kit.bus import Bus
 from proto.accounts import Caller
+from proto.errors import DeadlineExceeded
 from proto.ids import StorageKey
 from proto.jobs import NewItem
 from proto.qr import (
@@ -31,6 +34,8 @@ OPERATION = "qr_card"
 """As the price book names it."""
 
 DRAWING_SECONDS = 60.0
+_ASK_SECONDS = 15.0
+"""After which whoever was asked may be gone: 200 cards take less than a second."""
 _MOST_BYTES = 400_000
 """Of subjects in one message."""
 
@@ -69,38 +74,59 @@ def must_have_premium(caller: Caller, layout: Layout, logo_url: str | None) -> N
 
 async def draw(app: web.Application, caller: Caller, roster: Roster, order: Order) -> Drawing:
     """Draw a sheet while the caller waits; what cannot be drawn is not charged."""
+    request = _to_draw(caller)
     async with app[BILLING].charge(caller, order) as charge:
-        request = await _ready_to_draw(app[BUS], caller, roster)
-        sheet = await app[BUS].request(request, order.work_seconds)
+        await _hand_over(app[BUS], request, roster)
+        sheet = await _drawn(app[BUS], request, order.work_seconds)
         charge.consumed = charge.hold.reserved
     return Drawing(sheet, charge.hold.reserved, charge.hold.transaction_id)
 
 
 async def begin_job(app: web.Application, caller: Caller, roster: Roster, order: Order) -> Begun:
     """Draw a sheet as a job."""
-    request = await _ready_to_draw(app[BUS], caller, roster)
+    request = _to_draw(caller)
     item = NewItem(
         number=0,
         name=roster.job_id,
         work=msgspec.msgpack.encode(request),
         units=len(roster.subjects),
     )
-    details = {"job_id": roster.job_id, "operation": order.operation}
-    batch = Batch(kind=KIND, items=[item], details=details, outputs=request.outputs)
+    batch = Batch(
+        kind=KIND,
+        items=[item],
+        details={"job_id": roster.job_id, "operation": order.operation},
+        outputs=request.outputs,
+        hand_over=partial(_hand_over, app[BUS], request, roster),
+    )
     return await begin(app, caller, order, batch)
 
 
-async def _ready_to_draw(bus: Bus, caller: Caller, roster: Roster) -> DrawSheet:
-    """Hand over a roster, and return what lets it be drawn."""
+def _to_draw(caller: Caller) -> DrawSheet:
     sheet = uuid4()
-    account = caller.account
+    outputs = StorageKey(f"outputs/{caller.account}/{sheet}")
+    return DrawSheet(account=caller.account, sheet=sheet, outputs=outputs)
+
+
+async def _hand_over(bus: Bus, request: DrawSheet, roster: Roster) -> None:
+    """Give the service that draws what a sheet is made of."""
+    account, sheet = request.account, request.sheet
     await bus.request(
         BeginSheet(account=account, sheet=sheet, job_id=roster.job_id, wishes=roster.wishes)
     )
     for number, part in enumerate(_parts(roster.subjects)):
         await bus.request(AddSubjects(account=account, sheet=sheet, part=number, subjects=part))
-    outputs = StorageKey(f"outputs/{account}/{sheet}")
-    return DrawSheet(account=account, sheet=sheet, outputs=outputs)
+
+
+async def _drawn(bus: Bus, request: DrawSheet, seconds: float) -> DrawnSheet:
+    """Let a sheet be drawn, asking again where no answer comes: it is drawn once all the same."""
+    give_up = asyncio.get_running_loop().time() + seconds
+    while True:
+        left = give_up - asyncio.get_running_loop().time()
+        try:
+            return await bus.request(request, min(_ASK_SECONDS, left))
+        except DeadlineExceeded:
+            if left <= _ASK_SECONDS:
+                raise
 
 
 def _parts(subjects: Sequence[Subject]) -> list[list[Subject]]:

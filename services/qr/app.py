@@ -11,12 +11,12 @@ import structlog
 from aiohttp import web
 
 from kit import database
+from kit.aside import Aside
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
 from kit.work import working
 from proto.jobs import RegisterKind
 from proto.qr import KIND
-from services.qr.aside import Aside
 from services.qr.endpoints import Endpoints
 from services.qr.items import work
 from services.qr.payload import Cards

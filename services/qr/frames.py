@@ -37,6 +37,10 @@ class Frame:
     """What its symbols say."""
     has_face: bool | None = None
     """None where nobody has looked."""
+    unread: bool = False
+    """Whether nothing but its name is known, because the file could not be read."""
+    camera_is_certain: bool = True
+    """Whether `camera` is one, and not perhaps several of one model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Line:
 
 _LAP = 10_000
 """Cameras count to 9999 and go on with 0001."""
-_NEAR_THE_END = 50
+_NEAR_THE_END = 100
 """How many numbers may be missing on either side of a roll-over: photographs that were deleted."""
 _NO_SHOOT = 1000
 """Numbers missing in a row, from which on those below were counted after those above."""
@@ -72,7 +76,7 @@ _Key: TypeAlias = tuple[str | tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Name:
+class Name:
     """A file name around the number that its camera gave it."""
 
     before: str
@@ -93,22 +97,24 @@ def in_order(frames: Sequence[Frame], order: Order) -> Line:
     by_name = _by_name(frames)
     if order is Order.NAME:
         return Line([frame for frame, _ in by_name])
-    timeless = tuple(frame for frame, _ in by_name if frame.captured_at is None)
+    timeless = tuple(
+        frame for frame, _ in by_name if frame.captured_at is None and not frame.unread
+    )
     if resets := _resets(by_name):
         return Line([frame for frame, _ in by_name], timeless, resets)
     return Line(_by_time([frame for frame, _ in by_name]), timeless)
 
 
-def _by_name(frames: Sequence[Frame]) -> list[tuple[Frame, _Name]]:
+def _by_name(frames: Sequence[Frame]) -> list[tuple[Frame, Name]]:
     """Order by name, with numbers that are higher by a lap after each roll-over."""
-    named = [(frame, _name(frame.file)) for frame in frames]
+    named = [(frame, name_of(frame.file)) for frame in frames]
     numbers: dict[str, set[int]] = {}
     for _, name in named:
         if name.number is not None:
             numbers.setdefault(name.before, set()).add(name.number)
     starts = {before: _start(of_camera) for before, of_camera in numbers.items()}
     counted = [
-        (frame, _Name(name.before, name.number + _LAP, name.after))
+        (frame, Name(name.before, name.number + _LAP, name.after))
         if name.number is not None and name.number < starts[name.before]
         else (frame, name)
         for frame, name in named
@@ -116,13 +122,14 @@ def _by_name(frames: Sequence[Frame]) -> list[tuple[Frame, _Name]]:
     return sorted(counted, key=lambda pair: _key(pair[1]))
 
 
-def _name(file: str) -> _Name:
+def name_of(file: str) -> Name:
+    """Take a file name apart."""
     stem = file.removesuffix(PurePosixPath(file).suffix)
     runs = [run for run in _DIGITS.finditer(stem) if len(run.group()) in _FILE_NUMBER_DIGITS]
     if not runs or "/" in stem[runs[-1].end() :]:
-        return _Name(file, None, "")
+        return Name(file, None, "")
     start, end = runs[-1].span()
-    return _Name(file[:start], int(file[start:end]), file[end:])
+    return Name(file[:start], int(file[start:end]), file[end:])
 
 
 def _start(numbers: set[int]) -> int:
@@ -134,7 +141,7 @@ def _start(numbers: set[int]) -> int:
     return start if gap > _NO_SHOOT else low
 
 
-def _key(name: _Name) -> _Key:
+def _key(name: Name) -> _Key:
     if name.number is None:
         return _natural(name.before)
     return (*_natural(name.before), _as_number(str(name.number)), *_natural(name.after))
@@ -150,7 +157,7 @@ def _as_number(digits: str) -> tuple[int, str]:
     return len(bare), bare
 
 
-def _resets(by_name: Sequence[tuple[Frame, _Name]]) -> tuple[Frame, ...]:
+def _resets(by_name: Sequence[tuple[Frame, Name]]) -> tuple[Frame, ...]:
     """Return where the clock was reset, nothing if time going back has another reason."""
     found: list[Frame] = []
     timed = [pair for pair in by_name if pair[0].captured_at is not None]

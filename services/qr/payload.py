@@ -174,10 +174,20 @@ def _unwritten(text: str) -> bytes | None:
     return body if one_way and len(body) > _HEADER_BYTES + _SIGNATURE_BYTES else None
 
 
+def can_be_in_an_id(text: str) -> bool:
+    """Whether an id may have these characters: those that can be seen, and the plain space."""
+    return text.isprintable()
+
+
+def can_be_in_a_name(text: str) -> bool:
+    """Whether a name in a code may have these characters."""
+    return all(unicodedata.category(character) not in _NEVER_IN_A_NAME for character in text)
+
+
 def _checked_id(student_id: str) -> bytes:
     if not 1 <= len(student_id) <= MOST_ID_CHARACTERS:
         raise InvalidRequest(f"an id on a card has 1 to {MOST_ID_CHARACTERS} characters")
-    if not student_id.isprintable():
+    if not can_be_in_an_id(student_id):
         raise InvalidRequest("an id on a card has only characters that can be printed")
     return student_id.encode()
 
@@ -185,7 +195,7 @@ def _checked_id(student_id: str) -> bytes:
 def _checked_name(name: str) -> bytes:
     if len(name) > MOST_NAME_CHARACTERS:
         raise InvalidRequest(f"a name in a symbol has at most {MOST_NAME_CHARACTERS} characters")
-    if any(unicodedata.category(character) in _NEVER_IN_A_NAME for character in name):
+    if not can_be_in_a_name(name):
         raise InvalidRequest("a name in a symbol has only characters that can be printed")
     return name.encode()
 

@@ -30,7 +30,8 @@ SET name = excluded.name, class_name = excluded.class_name, lines = excluded.lin
 """
 
 PAGE = """
-SELECT student_id, name, class_name, lines, added_at FROM qr.printed
+SELECT student_id, name, class_name, lines, school_name, symbol, name_in_code, added_at
+FROM qr.printed
 WHERE account_id = $1 AND job_id = $2
   AND ($3::text[] IS NULL OR student_id = ANY ($3))
   AND ($4::timestamptz IS NULL OR added_at >= $4)
@@ -108,7 +109,7 @@ class Roster:
             request.limit + 1,
         )
         if not found and not await self._pool.fetchval(ANYBODY, request.account, request.job_id):
-            raise _missing()
+            raise missing()
         shown = [_printed(row) for row in found[: request.limit]]
         shown = shown[: that_fit(shown)]
         more = len(found) > len(shown)
@@ -158,11 +159,9 @@ async def keep(
 
 
 async def forget(connection: Connection, account: AccountId, job_id: str) -> int:
-    """Forget everybody of a job, in a transaction. Returns how many. Raises NotFound."""
+    """Forget everybody of a job, in a transaction. Returns how many."""
     await connection.execute(ONE_AT_A_TIME, str(account), job_id)
     forgotten: int = await connection.fetchval(FORGET, account, job_id)
-    if not forgotten:
-        raise _missing()
     return forgotten
 
 
@@ -170,5 +169,6 @@ def _printed(row: Record) -> Printed:
     return msgspec.convert({**row, "lines": msgspec.json.decode(row["lines"])}, Printed)
 
 
-def _missing() -> NotFound:
+def missing() -> NotFound:
+    """Return what is raised for a job without cards."""
     return NotFound("there are no cards for this job in this account")

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from kit.aside import Aside, Overrun
 from kit.storage import BadKey, ObjectNotFound, ObjectTooLarge, Storage
 from proto.errors import InvalidRequest
 from proto.ids import StorageKey
 from proto.qr import ReadRoster
-from services.qr.aside import Aside, Overrun
 from services.qr.rosters.columns import Column, Columns, guess
 from services.qr.rosters.errors import ColumnMissing, RosterError
 from services.qr.rosters.reading import MOST_BYTES, read

@@ -9,7 +9,9 @@ from functools import partial
 from uuid import UUID
 
 import msgspec
+from asyncpg import Record
 
+from kit.aside import Aside, Overrun
 from kit.bus import decoder
 from kit.database import Pool
 from kit.storage import BadKey, ObjectNotFound, ObjectTooLarge, Storage
@@ -17,7 +19,6 @@ from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId, StorageKey
 from proto.qr import AddSubjects, BeginSheet, DrawnSheet, DrawSheet, Missing, Subject, Wishes
 from services.qr import arranging, printed
-from services.qr.aside import Aside, Overrun
 from services.qr.drawing.cards import Card, SheetOptions
 from services.qr.paging import that_fit
 from services.qr.payload import Cards, job_tag
@@ -56,11 +57,10 @@ REMOVE_PARTS = """
 DELETE FROM qr.sheet_parts WHERE account_id = $1 AND sheet_id = $2
 """
 
-FORGET_IDS = """
-UPDATE qr.sheets SET result = jsonb_set(result, '{missing}', '[]')
-WHERE account_id = $1 AND job_id = $2 AND result IS NOT NULL
+FORGET = """
+DELETE FROM qr.sheets WHERE account_id = $1 AND job_id = $2 RETURNING result ->> 'pdf' AS pdf
 """
-"""What could not be printed is told by student_id."""
+"""A sheet that is just being finished is waited for; one that is still drawn finds itself gone."""
 
 REMOVE_OLD = """
 WITH removed AS (DELETE FROM qr.sheets WHERE created_at < now() - $1::interval RETURNING true)
@@ -110,13 +110,11 @@ class Sheets:
         account = request.account
         if not request.outputs.startswith(f"outputs/{account}/"):
             raise InvalidRequest("outputs must lie in the account's own folder")
-        row = await self._pool.fetchrow(SHEET, account, request.sheet)
-        if row is None:
-            raise _missing()
+        row, parts = await self._sheet(account, request.sheet)
         if row["result"]:
             return msgspec.json.decode(row["result"], type=DrawnSheet)
         wishes = msgspec.json.decode(row["wishes"], type=Wishes)
-        subjects = await self._subjects(account, request.sheet)
+        subjects = [each for part in parts for each in decoder(list[Subject]).decode(part)]
         cards = await asyncio.to_thread(
             _arranged, self._cards, account, row["job_id"], subjects, wishes
         )
@@ -126,10 +124,19 @@ class Sheets:
         return await self._finished(account, request.sheet, result, subjects, wishes)
 
     async def forget(self, account: AccountId, job_id: str) -> int:
-        """Forget who has cards for a job. Returns how many had. Raises NotFound."""
+        """Forget who has cards for a job, its sheets and their files.
+
+        Returns how many had cards. Raises NotFound for a job of which nothing is known.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
+            # sheets first: one that is finished meanwhile has then written down whom it shows
+            sheets = await connection.fetch(FORGET, account, job_id)
             forgotten = await printed.forget(connection, account, job_id)
-            await connection.execute(FORGET_IDS, account, job_id)
+        if not sheets and not forgotten:
+            raise printed.missing()
+        for row in sheets:
+            if row["pdf"]:
+                await self._storage.delete_folder(_folder(row["pdf"]))
         return forgotten
 
     async def remove_old(self, older_than: timedelta) -> int:
@@ -137,11 +144,17 @@ class Sheets:
         removed: int = await self._pool.fetchval(REMOVE_OLD, older_than)
         return removed
 
-    async def _subjects(self, account: AccountId, sheet: UUID) -> list[Subject]:
-        parts = await self._pool.fetch(PARTS, account, sheet)
-        return [
-            subject for row in parts for subject in decoder(list[Subject]).decode(row["subjects"])
-        ]
+    async def _sheet(self, account: AccountId, sheet: UUID) -> tuple[Record, list[bytes]]:
+        """Return a sheet and the parts it was given, as of one moment. Raises NotFound."""
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            row = await connection.fetchrow(SHEET, account, sheet)
+            parts = await connection.fetch(PARTS, account, sheet)
+        if row is None:
+            raise _missing()
+        return row, [part["subjects"] for part in parts]
 
     async def _logo(self, account: AccountId, key: StorageKey | None) -> bytes | None:
         if key is None:
@@ -198,8 +211,14 @@ class Sheets:
                 return result
         row = await self._pool.fetchrow(SHEET, account, sheet)
         if row is None:
+            # forgotten meanwhile: nobody would ever remove what names those who are on it
+            await self._storage.delete_folder(_folder(result.pdf))
             raise _missing()
         return msgspec.json.decode(row["result"], type=DrawnSheet)
+
+
+def _folder(pdf: str) -> StorageKey:
+    return StorageKey(pdf.rpartition("/")[0])
 
 
 def _arranged(

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from mimetypes import guess_type
 
 from kit.bus import Bus, decoder
 from proto.cardreader import KIND, CardsRead
@@ -29,6 +30,8 @@ _CARD_KINDS: Mapping[Kind, CardKind] = {
     Kind.GROUP: "group",
     Kind.EXTRA: "extra",
 }
+_NO_PICTURE = "NOT_A_PICTURE"
+_SIDECARS = (".xmp", ".thm", ".ini", ".db", ".dop")
 _NOT_READ = "this photograph was not read: the job was cancelled"
 
 _Key = tuple[AccountId, JobId, SortOptions]
@@ -40,10 +43,11 @@ class _Photograph:
 
     number: int
     filename: str
-    frame: Frame | None
-    """None where it could not be read."""
+    frame: Frame
     code: str = ""
     message: str = ""
+    beside: bool = False
+    """A file that came along and was never a photograph, so that it says nothing of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +135,27 @@ class Shoots:
             cancelled = item.state == "cancelled"
             code = item.code or ("CANCELLED" if cancelled else "")
             message = item.message or (_NOT_READ if cancelled else "")
-            return _Photograph(item.number, item.name, None, code, message)
+            unread = Frame(file=item.name, unread=True)
+            beside = code == _NO_PICTURE and _is_named_otherwise(item.name)
+            return _Photograph(item.number, item.name, unread, code, message, beside)
         read = decoder(CardsRead).decode(item.result)
         frame = Frame(
             file=item.name,
             captured_at=read.captured_at,
             camera=read.camera,
+            camera_is_certain=read.camera_is_certain,
             cards=tuple(self._cards.read(symbol.text, account) for symbol in read.symbols),
             has_face=read.has_face,
         )
         return _Photograph(item.number, item.name, frame)
+
+
+def _is_named_otherwise(filename: str) -> bool:
+    """Whether a file name is of something else than a photograph; cameras write sidecars, too."""
+    kind, _ = guess_type(filename)
+    return filename.lower().endswith(_SIDECARS) or (
+        kind is not None and not kind.startswith("image/")
+    )
 
 
 def _options(request: GetSorted, roster: frozenset[str] | None) -> Options:
@@ -155,7 +170,7 @@ def _options(request: GetSorted, roster: frozenset[str] | None) -> Options:
 
 
 def _sorted(photographs: Sequence[_Photograph], options: Options) -> _Shoot:
-    frames = [each.frame for each in photographs if each.frame is not None]
+    frames = [each.frame for each in photographs if not each.beside]
     found = sort(frames, options)
     owners: dict[int, list[Subject]] = defaultdict(list)
     for assignment in found.assignments:
@@ -171,7 +186,7 @@ def _sorted(photographs: Sequence[_Photograph], options: Options) -> _Shoot:
         names=_names(frames, options.job),
         people=sum(bool(assignment.frames) for assignment in found.assignments),
         photos=len(owners.keys() - cards),
-        unassigned=len(frames) - len(owners),
+        unassigned=sum(not frame.unread for frame in frames) - len(owners),
     )
 
 
@@ -195,13 +210,13 @@ def _names(frames: Iterable[Frame], job: bytes) -> dict[Subject, str]:
 
 def _told(shoot: _Shoot, photograph: _Photograph, known: Mapping[str, Known]) -> SortedFile:
     frame = photograph.frame
-    if frame is None:
+    if frame.unread:
         return SortedFile(
             number=photograph.number,
             filename=photograph.filename,
             role="failed",
             people=[],
-            reasons=[],
+            reasons=list(shoot.reasons.get(id(frame), ())),
             code=photograph.code,
             message=photograph.message,
         )

@@ -10,6 +10,7 @@ A card is photographed, and the photographs up to the next card are of the perso
   not given to whoever came before. So do damaged and made-up cards, cards of another job or
   account, more than 5 cards in a frame, and any other symbol, unless the frame shows a face: then
   it is on a shirt or a wall.
+- So does a file that could not be read, as it may have been the next card.
 - A good card counts, whatever else is in its frame.
 - Somebody with two sequences of one camera gets both, and it is told.
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from services.qr.cameras import cameras
 from services.qr.frames import Frame, Order, in_order
 from services.qr.payload import CardContent, Flaw, Kind, Unreadable
 
@@ -44,6 +46,8 @@ class Reason(StrEnum):
     """A symbol that is no card of ours, and the frames that are therefore nobody's."""
     FOREIGN_CARD = "foreign_card"
     """A card of another job or account, and the frames that are therefore nobody's."""
+    UNREADABLE_FILE = "unreadable_file"
+    """A file that could not be read, perhaps a card, and the frames that are therefore nobody's."""
     TOO_MANY_CARDS = "too_many_cards"
     """More than 5 cards, as on a printed sheet, and the frames that are therefore nobody's."""
     SEVERAL_CARDS = "several_cards"
@@ -60,6 +64,8 @@ class Reason(StrEnum):
     """Frames that do not say when they were taken: put behind those before them by name."""
     CLOCK_RESET = "clock_reset"
     """Frames from which on a camera's clock was behind: the camera is ordered by file number."""
+    CAMERAS_UNCLEAR = "cameras_unclear"
+    """Frames of one model of camera, perhaps of two cameras; sorted as if they were of one."""
 
 
 class Subject(NamedTuple):
@@ -139,8 +145,10 @@ def sort(frames: Sequence[Frame], options: Options) -> Sorted:
     """
     by_subject: dict[Subject, Assignment] = {}
     reports: list[Report] = []
-    for of_camera in _cameras(frames, options):
-        line = in_order(of_camera, options.order)
+    for camera in cameras(frames, apart=options.cameras_apart):
+        line = in_order(camera.frames, options.order)
+        if camera.unclear:
+            reports.append(Report(Reason.CAMERAS_UNCLEAR, camera.unclear))
         if line.timeless:
             reports.append(Report(Reason.NO_CAPTURE_TIME, line.timeless))
         if line.resets:
@@ -154,18 +162,6 @@ def sort(frames: Sequence[Frame], options: Options) -> Sorted:
                 assignment.cards += sequence.cards
                 assignment.frames += sequence.frames
     return Sorted(list(by_subject.values()), reports)
-
-
-def _cameras(frames: Sequence[Frame], options: Options) -> list[list[Frame]]:
-    """Return each camera's frames; those that name none are of the only camera there is."""
-    if not options.cameras_apart:
-        return [list(frames)]
-    named = {frame.camera for frame in frames if frame.camera}
-    only = named.pop() if len(named) == 1 else None
-    cameras: dict[str | None, list[Frame]] = {}
-    for frame in frames:
-        cameras.setdefault(frame.camera or only, []).append(frame)
-    return list(cameras.values())
 
 
 def _sequences(line: Sequence[Frame], options: Options) -> list[_Sequence]:
@@ -198,6 +194,8 @@ def _cut(line: Iterable[Frame], job: bytes, loose: Reason) -> list[_Sequence]:
 
 def _shown(frame: Frame, job: bytes) -> tuple[tuple[Subject, ...], Reason | None]:
     """Return whose cards a frame shows, or why it begins a sequence of nobody."""
+    if frame.unread:
+        return (), Reason.UNREADABLE_FILE
     good = (card for card in frame.cards if isinstance(card, CardContent) and card.job == job)
     subjects = tuple(sorted({Subject(card.kind, card.student_id) for card in good}))
     if len(subjects) > MOST_CARDS:

@@ -101,6 +101,7 @@ async def test_who_is_not_in_the_roster_any_more_is_told(
 async def test_what_is_no_photograph_is_told_and_given_back(client: Client, shoot: Shoot) -> None:
     files = [shoot.card("S0000"), ("notes.txt", b"no photograph"), shoot.person()]
     body = await sorted_(client, *files, order="sent")
+    # what was never a photograph says nothing of those about it
     assert roles(body) == ["card", "failed", "photo"]
     failed = body["results"][1]
     assert (failed["filename"], failed["code"]) == ("notes.txt", "NOT_A_PICTURE")
@@ -146,3 +147,13 @@ async def test_the_shoot_of_another_account_is_not_there(
     is_error(await stranger.send("GET", f"{JOBS}/{body['task_id']}"), 404, "NOT_FOUND")
     answer = await sort(client.instead(), shoot.person())
     is_error(answer, 401, "UNAUTHENTICATED")
+
+
+async def test_what_follows_a_photograph_that_cannot_be_read_is_nobodys(
+    client: Client, shoot: Shoot
+) -> None:
+    _, card = shoot.card("S0001")
+    files = [shoot.card("S0000"), shoot.person(), ("IMG_3.jpg", card[:500]), shoot.person()]
+    body = await sorted_(client, *files, order="sent")
+    assert roles(body) == ["card", "photo", "failed", "unassigned"]
+    assert body["results"][3]["reasons"] == ["unreadable_file"]

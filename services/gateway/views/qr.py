@@ -1,7 +1,8 @@
-"""QR cards over HTTP, as the Printcart Studio dialect has it, and cards printed again."""
+"""QR cards over HTTP, as the Printcart Studio dialect has it."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -12,28 +13,25 @@ from msgspec import Meta
 from proto.accounts import Caller
 from proto.cardreader import Logo, ReadLogo
 from proto.errors import NotAuthenticated, Unavailable
-from proto.ids import JobId, Moment, StorageKey
+from proto.ids import JobId, StorageKey
 from proto.jobs import JobState
 from proto.qr import (
     MOST_EXTRAS,
     MOST_GROUPS,
     MOST_SUBJECTS,
-    GetPrinted,
     Layout,
     Line,
     Paper,
-    Printed,
     Reference,
-    StudentId,
     Subject,
     SymbolKind,
     Wishes,
 )
 from proto.wallet import GetBalance
-from services.gateway.batches import BEGIN_SECONDS
-from services.gateway.idempotency import once
+from services.gateway.batches import BEGIN_SECONDS, PerhapsBegun
+from services.gateway.idempotency import Work, once
 from services.gateway.identity import ACCOUNT, CALLER
-from services.gateway.operations import Operations, read_json, read_long_json
+from services.gateway.operations import Operations, read_long_json
 from services.gateway.orders import order
 from services.gateway.photos import Url
 from services.gateway.portraits import Links
@@ -66,19 +64,18 @@ from services.gateway.views.shapes import (
 operations = Operations("QR cards")
 
 _LOGO_SECONDS = 30.0
+_LONGEST_SECONDS = max(DRAWING_SECONDS, BEGIN_SECONDS) + _LOGO_SECONDS
 _READER = "cardreader"
 
 
 class SheetOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a sheet shall look."""
+    """How a sheet shall look, whatever its cards are."""
 
-    school_name: Line = ""
     layout: Layout = "4up"
     """`single` and `9up` take the plan Premium or a higher one."""
     logo_url: Url | None = None
     """A picture, http or https on a public address; takes the plan Premium or a higher one."""
     paper: Paper = "a4"
-    symbol: SymbolKind = "qr"
     sort_by: Annotated[str, Meta(pattern="^(given|class|name)$(?!\n)")] = "class"
     dividers: bool = False
     """A page with the name of the class before its first card."""
@@ -89,8 +86,6 @@ class SheetOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Further group cards, for teams and staff; free."""
     extra_cards: Annotated[int, Meta(ge=0, le=MOST_EXTRAS)] = 0
     """Blank cards for people who are not on the list; free."""
-    name_in_code: bool = False
-    """Whether the code holds the name too; otherwise it holds the student_id alone."""
     language: Annotated[
         str, Meta(max_length=20, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)")
     ] = "en"
@@ -101,17 +96,30 @@ class GenerateBody(SheetOptions, frozen=True, kw_only=True):
 
     job_id: Reference
     """Your own reference."""
+    school_name: Line = ""
+    symbol: SymbolKind = "qr"
+    name_in_code: bool = False
+    """Whether the code holds the name too; otherwise it holds the student_id alone."""
     subjects: Annotated[list[Subject], Meta(min_length=1, max_length=MOST_SUBJECTS)]
 
 
-class ReprintBody(SheetOptions, frozen=True, kw_only=True):
-    """Whose cards to print again: those named, or those added since a moment."""
+@dataclass(frozen=True, slots=True)
+class CardLook:
+    """What a card shows besides its subject."""
 
-    job_id: Reference
-    student_ids: Annotated[list[StudentId], Meta(min_length=1, max_length=MOST_SUBJECTS)] | None = (
-        None
-    )
-    added_since: Moment | None = None
+    school_name: str
+    symbol: SymbolKind
+    name_in_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A sheet to be made."""
+
+    job_id: str
+    subjects: Sequence[Subject]
+    look: CardLook
+    options: SheetOptions
 
 
 class GeneratedBody(SheetBody, frozen=True, kw_only=True):
@@ -165,83 +173,68 @@ async def generate(request: web.Request) -> web.Response:
     body, sent = await read_long_json(
         request, GenerateBody, request.app[SETTINGS].max_url_list_bytes
     )
-    return await _charged(request, sent, body.job_id, body.subjects, body)
-
-
-@operations.add(
-    "POST",
-    "/v1/services/studio/qr/reprint",
-    {404: ErrorBody, **ANSWERS},
-    body=ReprintBody,
-    scope="qr",
-    charges=True,
-)
-async def reprint(request: web.Request) -> web.Response:
-    """Print cards again: of single subjects, or of those added since a moment."""
-    body = await read_json(request, ReprintBody)
-    if (body.student_ids is None) == (body.added_since is None):
-        raise Problem(422, "INVALID_REQUEST", "send either student_ids or added_since")
-    sent = hashlib.sha256(await request.read()).digest()
-    found = await _printed(request, body)
-    missing = set(body.student_ids or ()) - {each.student_id for each in found}
-    if missing or not found:
-        whom = f"{sorted(missing)[0]} has" if missing else "nobody of these has"
-        raise Problem(404, "NOT_FOUND", f"{whom} no card of this job")
-    subjects = [
-        Subject(
-            student_id=each.student_id,
-            name=each.name,
-            class_name=each.class_name,
-            lines=each.lines,
-        )
-        for each in found[:MOST_SUBJECTS]
-    ]
-    return await _charged(request, sent, body.job_id, subjects, body)
-
-
-async def _charged(
-    request: web.Request,
-    sent: bytes,
-    job_id: str,
-    subjects: Sequence[Subject],
-    options: SheetOptions,
-) -> web.Response:
-    caller: Caller = request[CALLER]
-    app = request.app
-    try:
-        must_have_premium(caller, options.layout, options.logo_url)
-    except PremiumRequired as error:
-        return await _premium(request, str(error))
-    small = len(subjects) <= app[SETTINGS].sync_subjects
-    seconds = DRAWING_SECONDS if small else BEGIN_SECONDS
+    _must_differ(body.subjects)
 
     async def work(call: UUID | None) -> web.Response:
-        asked = order(request, OPERATION, len(subjects), seconds, call)
-        wishes = await _wishes(request, options)
-        roster = Roster(job_id=job_id, subjects=subjects, wishes=wishes)
+        look = CardLook(body.school_name, body.symbol, body.name_in_code)
+        return await made(request, call, Sheet(body.job_id, body.subjects, look, body))
+
+    return await charged_once(request, sent, body, work)
+
+
+async def charged_once(
+    request: web.Request, sent: bytes, options: SheetOptions, work: Work
+) -> web.Response:
+    """Do the work under the request's key, unless its plan does not bring what is asked for."""
+    try:
+        must_have_premium(request[CALLER], options.layout, options.logo_url)
+    except PremiumRequired as error:
+        return await _premium(request, str(error))
+    return await once(request, sent, _LONGEST_SECONDS, work)
+
+
+async def made(request: web.Request, call: UUID | None, sheet: Sheet) -> web.Response:
+    """Draw a sheet while the caller waits, or begin a job that does."""
+    caller: Caller = request[CALLER]
+    app = request.app
+    small = len(sheet.subjects) <= app[SETTINGS].sync_subjects
+    seconds = DRAWING_SECONDS if small else BEGIN_SECONDS
+    asked = order(request, OPERATION, len(sheet.subjects), seconds, call)
+    async with _logo_of(request, sheet.options) as logo:
+        roster = Roster(job_id=sheet.job_id, subjects=sheet.subjects, wishes=_wishes(sheet, logo))
         if small:
             return await _drawn(request, await draw(app, caller, roster, asked))
         job = (await begin_job(app, caller, roster, asked)).job
-        body = SheetBegunBody(
-            task_id=job.id,
-            status="queued",
-            job_id=job_id,
-            total_subjects=job.total,
-            tokens_deducted=job.deducted,
-            wallet_transaction_id=job.transaction_id,
-        )
-        return json_response(body, 202)
-
-    _must_differ(subjects)
-    return await once(request, sent, seconds, work)
+    body = SheetBegunBody(
+        task_id=job.id,
+        status="queued",
+        job_id=sheet.job_id,
+        total_subjects=job.total,
+        tokens_deducted=job.deducted,
+        wallet_transaction_id=job.transaction_id,
+    )
+    return json_response(body, 202)
 
 
-async def _wishes(request: web.Request, options: SheetOptions) -> Wishes:
-    logo = await _logo(request, options.logo_url) if options.logo_url else None
-    told: dict[str, Any] = msgspec.structs.asdict(options)
+def _wishes(sheet: Sheet, logo: StorageKey | None) -> Wishes:
+    told: dict[str, Any] = msgspec.structs.asdict(sheet.options) | asdict(sheet.look)
     names = {each.name for each in msgspec.structs.fields(Wishes)}
     shared = {name: value for name, value in told.items() if name in names}
-    return msgspec.convert({**shared, "extras": options.extra_cards, "logo": logo}, Wishes)
+    return msgspec.convert({**shared, "extras": sheet.options.extra_cards, "logo": logo}, Wishes)
+
+
+@asynccontextmanager
+async def _logo_of(request: web.Request, options: SheetOptions) -> AsyncIterator[StorageKey | None]:
+    """Read the logo for a sheet, and remove it again if no sheet comes of it."""
+    logo = await _logo(request, options.logo_url) if options.logo_url else None
+    try:
+        yield logo
+    except PerhapsBegun as error:
+        raise Unavailable(str(error)) from error
+    except BaseException:
+        if logo is not None:
+            await request.app[STORAGE].delete_folder(StorageKey(logo.rpartition("/")[0]))
+        raise
 
 
 async def _logo(request: web.Request, url: str) -> StorageKey:
@@ -282,31 +275,6 @@ async def _premium(request: web.Request, reason: str) -> web.Response:
         reason=reason,
     )
     return json_response(body, 402)
-
-
-async def _printed(request: web.Request, body: ReprintBody) -> list[Printed]:
-    found: list[Printed] = []
-    ids = body.student_ids
-    # a message takes 500 ids
-    groups = [ids[at : at + 500] for at in range(0, len(ids), 500)] if ids is not None else [None]
-    for group in groups:
-        after: str | None = None
-        while True:
-            page = await request.app[BUS].request(
-                GetPrinted(
-                    account=request[ACCOUNT],
-                    job_id=body.job_id,
-                    student_ids=group,
-                    added_since=body.added_since,
-                    after=after,
-                    limit=200,
-                )
-            )
-            found += page.subjects
-            after = page.next_after
-            if after is None or len(found) > MOST_SUBJECTS:
-                break
-    return found
 
 
 def _must_differ(subjects: Sequence[Subject]) -> None:

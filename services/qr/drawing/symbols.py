@@ -15,9 +15,9 @@ from services.qr.drawing.errors import PayloadTooLong, PayloadUnfit
 Correction: TypeAlias = Literal["L", "M", "Q", "H"]
 """How much of a QR code may be damaged: about 7, 15, 25 or 30 per cent (ISO/IEC 18004)."""
 
-QUIET: dict[SymbolName, int] = {"qr": 4, "datamatrix": 2}
+QUIET: dict[SymbolName, int] = {"qr": 4, "datamatrix": 4}
 """White modules on each side: ISO/IEC 18004 asks for 4; ISO/IEC 16022 for 1, of which a cut that
-is a little off would leave nothing."""
+is a little off would leave nothing, so a Data Matrix has as many as a QR code."""
 LEAST_MODULE_MM = 0.5
 """Twice what common scanners need, for codes that are read from a photograph."""
 

@@ -106,7 +106,8 @@ class Package:
                 if fed - parser.CurrentByteIndex > _MOST_TOKEN + _PIECE:
                     raise RosterTooLarge
             parser.Parse(b"", True)
-        except expat.ExpatError as error:
+        except (expat.ExpatError, ValueError, LookupError) as error:
+            # the last two for encodings that nobody knows, or that do not write XML
             raise RosterDamaged from error
 
     def _pieces(self, part: str) -> Iterator[bytes]:

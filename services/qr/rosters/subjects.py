@@ -3,16 +3,23 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from proto.qr import MOST_SUBJECTS, SHOWN
+from services.qr.payload import (
+    MOST_ID_CHARACTERS,
+    MOST_NAME_CHARACTERS,
+    can_be_in_a_name,
+    can_be_in_an_id,
+)
 from services.qr.rosters.columns import Column, Columns
 from services.qr.rosters.errors import ColumnMissing
 from services.qr.rosters.exports import STARTS_A_FORMULA
 from services.qr.rosters.tables import Row, Table, letters, trimmed
 
-LONGEST_ID = 64
+LONGEST_ID = MOST_ID_CHARACTERS
 LONGEST_NAME = 200
 LONGEST_CLASS = 100
 LONGEST_LINE = 100
@@ -23,6 +30,7 @@ Code = Literal[
     "missing_name",
     "duplicate_id",
     "too_long",
+    "too_many",
     "control_character",
     "formula_error",
     "formula",
@@ -30,7 +38,10 @@ Code = Literal[
     "garbled",
 ]
 
+_IN_NAMED = (MOST_NAME_CHARACTERS, "cards with the name in the code")
+_IN_GROUPS = (MOST_ID_CHARACTERS, "group cards")
 _ROWS_NAMED = 5
+_SHOWN = re.compile(SHOWN)
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!"})
 _EMOJI = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\u231a-\u23ff\ufe0f\u20e3\U000e0020-\U000e007f]"
@@ -76,6 +87,10 @@ class _Field:
     label: str
     columns: tuple[Column, ...]
     longest: int
+    longest_in_code: int | None = None
+    """If the code of some cards holds it."""
+    codes: str = ""
+    """Which cards these are."""
 
 
 def subjects(table: Table, columns: Columns) -> tuple[list[Subject], list[RowProblem]]:
@@ -97,8 +112,19 @@ def subjects(table: Table, columns: Columns) -> tuple[list[Subject], list[RowPro
             found.append(subject)
     problems += reader.duplicates()
     shared = {problem.row for problem in problems if problem.code == "duplicate_id"}
+    found = [subject for subject in found if subject.row not in shared]
+    problems += _too_many(found)
     problems.sort(key=lambda problem: problem.row)
-    return [subject for subject in found if subject.row not in shared], problems
+    return found, problems
+
+
+def _too_many(found: Sequence[Subject]) -> Iterator[RowProblem]:
+    if len(found) > MOST_SUBJECTS:
+        sentence = (
+            f"This roster has {len(found):,} subjects; a sheet has at most {MOST_SUBJECTS:,}, so "
+            "print it in parts."
+        )
+        yield RowProblem(found[MOST_SUBJECTS].row, None, "too_many", sentence, warning=True)
 
 
 class _Reader:
@@ -108,8 +134,10 @@ class _Reader:
             raise ColumnMissing
         self._columns = columns
         self._id = _Field("id", (columns.student_id,), LONGEST_ID)
-        self._name = _Field("name", _name_columns(columns), LONGEST_NAME)
-        self._class = columns.class_name and _Field("class", (columns.class_name,), LONGEST_CLASS)
+        self._name = _Field("name", _name_columns(columns), LONGEST_NAME, *_IN_NAMED)
+        self._class = columns.class_name and _Field(
+            "class", (columns.class_name,), LONGEST_CLASS, *_IN_GROUPS
+        )
         self._lines = [_Field("line", (Column(index),), LONGEST_LINE) for index in columns.lines]
         self._seen: dict[str, list[int]] = defaultdict(list)
         for field in (self._id, self._name, self._class, *self._lines):
@@ -151,6 +179,8 @@ class _Reader:
         for column in field.columns:
             raw = row.cells[column.index] if column.index < len(row.cells) else ""
             text = _normalised(raw)
+            if field.label == "id":
+                text = _with_plain_spaces(text)
             for code, sentence, warning in _wrong(text, raw, field.label == "id"):
                 place = f"Cell {letters(column.index)}{row.number}"
                 problems.append(
@@ -158,6 +188,8 @@ class _Reader:
                 )
             texts.append(text)
         text = _joined(texts)
+        if not _SHOWN.match(text):
+            return ""
         if len(text) > field.longest:
             column = field.columns[0]
             sentence = (
@@ -165,6 +197,13 @@ class _Reader:
                 f"at most {field.longest} are printed."
             )
             problems.append(RowProblem(row.number, column.index, "too_long", sentence))
+        elif (most := field.longest_in_code) is not None and len(text) > most:
+            column = field.columns[0]
+            sentence = (
+                f"The {field.label} in row {row.number} has {len(text)} characters; "
+                f"{field.codes} hold at most {most}."
+            )
+            problems.append(RowProblem(row.number, column.index, "too_long", sentence, True))
         return text
 
 
@@ -194,8 +233,15 @@ def _wrong(text: str, raw: str, is_id: bool) -> Iterator[tuple[Code, str, bool]]
     for code, sentence, warning, holds in _CHECKS:
         if holds(text):
             yield code, sentence, warning
-    if is_id and any(c in _JOINERS for c in text):
+    if is_id and not can_be_in_an_id(text) and not _is_control(text):
         yield "control_character", "holds an invisible character; type it again.", False
+    if not is_id and not can_be_in_a_name(text) and not _is_control(text):
+        yield "control_character", "holds a character that no code holds and no font has.", True
+
+
+def _with_plain_spaces(text: str) -> str:
+    """Return an id with the space of the keyboard for those of other kinds and widths."""
+    return "".join(" " if unicodedata.category(c) == "Zs" else c for c in text)
 
 
 def _is_control(text: str) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
+from kit.aside import Aside
 from kit.fetching import Fetcher
 from kit.storage import Storage
 from proto.cardreader import CardsRead, ReadCards, ReadLogo
@@ -102,7 +103,11 @@ async def reader(
     folder = tmp_path_factory.mktemp("storage")
     allowed = [f"127.0.0.1:{website.port}"]
     with ThreadPoolExecutor(2) as threads:
-        async with Storage.open(f"file://{folder}") as storage, Fetcher(allowed) as fetcher:
-            endpoints = Endpoints(storage, fetcher, models, LIMITS, threads)
+        async with (
+            Storage.open(f"file://{folder}") as storage,
+            Fetcher(allowed) as fetcher,
+            Aside.open(2) as aside,
+        ):
+            endpoints = Endpoints(storage, fetcher, models, LIMITS, threads, aside)
             yield Reader(endpoints, storage, website)
     await models.close()

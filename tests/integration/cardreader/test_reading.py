@@ -1,5 +1,6 @@
 """Photographs of a shoot, read with the real models."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,12 +15,14 @@ from PIL.ExifTags import IFD, Base
 from zxingcpp import BarcodeFormat
 
 from cli import ports
+from kit.aside import Aside
 from kit.fetching import Fetcher
 from kit.storage import Storage
 from proto.cardreader import CARD_MARK, MOST_SYMBOLS, CardsRead, ReadCards
 from proto.errors import InvalidRequest, Unavailable
 from proto.ids import StorageKey
 from proto.photos import Rejected, RemotePhoto, StoredPhoto
+from services.cardreader import looks
 from services.cardreader.decoding import find_in_file
 from services.cardreader.endpoints import MOST_TEXT, Endpoints
 from services.qr.payload import CardContent, Cards, Kind, job_tag
@@ -59,11 +62,15 @@ async def models_away(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     models: Models = connect(f"127.0.0.1:{port}", Path("nowhere"))
     folder = tmp_path_factory.mktemp("storage")
     with ThreadPoolExecutor(1) as threads:
-        async with Storage.open(f"file://{folder}") as storage, Fetcher() as fetcher:
+        async with (
+            Storage.open(f"file://{folder}") as storage,
+            Fetcher() as fetcher,
+            Aside.open(1) as aside,
+        ):
             for name, pixels in (("card", photograph(Shot())), ("blank", BLANK)):
                 key = StorageKey(f"uploads/{ACCOUNT}/{name}")
                 await storage.put(key, encode_jpeg(pixels), "image/jpeg")
-            yield Endpoints(storage, fetcher, models, LIMITS, threads)
+            yield Endpoints(storage, fetcher, models, LIMITS, threads, aside)
     await models.close()
 
 
@@ -197,6 +204,37 @@ async def test_a_url_that_leads_inside_is_rejected(reader: Reader) -> None:
     answer = await reader.endpoints.read_cards(ReadCards(account=ACCOUNT, photo=inside))
     assert isinstance(answer, Rejected)
     assert answer.code == "URL_NOT_ALLOWED"
+
+
+def finders(side: int) -> Pixels:
+    """Nothing but finder patterns of QR, each of which may belong with any two others."""
+    pattern = np.full((8, 8), 255, np.uint8)
+    pattern[:7, :7], pattern[1:6, 1:6], pattern[2:5, 2:5] = 0, 255, 0
+    return np.tile(pattern, (side // 8, side // 8))
+
+
+async def test_a_picture_that_takes_too_long_to_search_is_rejected_and_the_next_is_read(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "QUICK_SECONDS", 0.1)
+    slow = encode_png(np.repeat(finders(1600)[:, :, None], 3, axis=2))
+    answer = await reader.endpoints.read_cards(await reader.stored(slow))
+    assert isinstance(answer, Rejected)
+    assert answer.code == "PICTURE_TOO_COMPLEX"
+    monkeypatch.undo()
+    read = await reader.read(encode_jpeg(photograph(Shot())))
+    assert [symbol.text for symbol in read.symbols] == [TEXT]
+
+
+async def test_a_picture_that_only_at_full_size_takes_too_long_is_read_as_far_as_it_goes(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "THOROUGH_SECONDS", 0.2)
+    # minutes for whoever looks to the end
+    slow = encode_png(np.repeat(finders(6400)[:, :, None], 3, axis=2))
+    async with asyncio.timeout(30):
+        read = await reader.read(slow)
+    assert (read.symbols, read.has_face) == ([], False)
 
 
 @pytest.mark.parametrize(

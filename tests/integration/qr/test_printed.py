@@ -1,6 +1,8 @@
 """Who has a card: kept for printing again, shown, forgotten, and gone after its time."""
 
+import asyncio
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -8,11 +10,11 @@ import numpy as np
 import pytest
 import zxingcpp
 
+from kit.aside import Aside
 from kit.database import Pool
-from kit.storage import Storage
+from kit.storage import ObjectNotFound, Storage
 from proto.errors import InvalidRequest, NotFound
 from proto.qr import ForgetJob, GetPrinted, Wishes
-from services.qr.aside import Aside
 from services.qr.payload import CardContent, Kind, job_tag
 from services.qr.printed import Roster
 from services.qr.sheets import Sheets
@@ -172,10 +174,49 @@ async def test_a_job_that_is_forgotten_leaves_no_name_and_no_id(studio: Studio, 
     for gone in (studio.printed(), studio.card("S-0001"), studio.bus.request(forgetting)):
         with pytest.raises(NotFound):
             await gone
-    again = await studio.ask(request)
-    assert (again.missing, again.missing_count, again.subjects) == ([], 1, 2)
+    with pytest.raises(NotFound):
+        await studio.ask(request)
     assert await pool.fetchval(COUNT_PARTS, studio.account) == 0
     assert len(await studio.printed("ANOTHER")) == 1
+
+
+async def test_the_files_of_a_job_that_is_forgotten_are_removed(
+    studio: Studio, storage: Storage
+) -> None:
+    drawn = await studio.draw([subject(1)])
+    kept = await studio.draw([subject(1)], job_id="ANOTHER")
+    await studio.bus.request(ForgetJob(account=studio.account, job_id=JOB))
+    for gone in (drawn.pdf, drawn.preview):
+        with pytest.raises(ObjectNotFound):
+            await storage.size_of(gone)
+    assert await storage.size_of(kept.pdf)
+
+
+async def test_a_sheet_that_was_never_drawn_is_forgotten_too(studio: Studio, pool: Pool) -> None:
+    await studio.begin([subject(1)])
+    forgetting = ForgetJob(account=studio.account, job_id=JOB)
+    assert (await studio.bus.request(forgetting)).subjects == 0
+    assert await pool.fetchval(COUNT_PARTS, studio.account) == 0
+    with pytest.raises(NotFound):
+        await studio.bus.request(forgetting)
+
+
+async def test_who_is_forgotten_while_a_sheet_is_drawn_stays_forgotten(studio: Studio) -> None:
+    request = await studio.begin([subject(number) for number in range(500)])
+    drawing = asyncio.create_task(studio.ask(request))
+    forgetting = ForgetJob(account=studio.account, job_id=JOB)
+    forgotten = False
+    while not drawing.done():
+        with suppress(NotFound):
+            await studio.bus.request(forgetting)
+            forgotten = True
+    assert forgotten
+    # if it was finished before, whom it shows was forgotten with it
+    with suppress(NotFound):
+        await drawing
+        await studio.bus.request(forgetting)
+    with pytest.raises(NotFound):
+        await studio.printed()
 
 
 async def test_what_has_had_its_time_is_removed(

@@ -9,11 +9,11 @@ import msgspec
 import openpyxl
 import pytest
 
+from kit.aside import Aside
 from proto.errors import InvalidRequest
 from proto.ids import StorageKey
 from proto.qr import ReadRoster
 from services.qr import rosterfiles
-from services.qr.aside import Aside
 from services.qr.rosterfiles import RosterFiles
 from tests.integration.qr.studio import Studio
 

@@ -64,8 +64,9 @@ async def test_photographs_belong_to_the_card_before_them(studio: Studio) -> Non
         frame(1),
         frame(2),
         frame(3, text(studio, "S-0002")),
+        frame(4),
         BROKEN,
-        frame(5),
+        frame(6),
     ]
     job = await shot(studio.bus, studio.account, frames)
     shoot = await ask(studio, job)
@@ -74,15 +75,19 @@ async def test_photographs_belong_to_the_card_before_them(studio: Studio) -> Non
         ("photo", ["S-0001"]),
         ("photo", ["S-0001"]),
         ("card", ["S-0002"]),
-        ("failed", []),
         ("photo", ["S-0002"]),
+        ("failed", []),
+        ("unassigned", []),
     ]
-    assert [file.number for file in shoot.files] == list(range(6))
-    assert [file.filename for file in shoot.files][::5] == ["IMG_0001.JPG", "IMG_0006.JPG"]
+    assert [file.number for file in shoot.files] == list(range(7))
+    assert [file.filename for file in shoot.files][::6] == ["IMG_0001.JPG", "IMG_0007.JPG"]
     assert shoot.files[1].people == [person(1)]
-    assert (shoot.files[4].code, shoot.files[4].message) == ("NOT_A_PICTURE", "This is no picture.")
-    assert (shoot.people, shoot.photos, shoot.unassigned) == (2, 3, 0)
-    assert (shoot.reasons, shoot.more) == ([], False)
+    assert (shoot.files[5].code, shoot.files[5].message) == ("NOT_A_PICTURE", "This is no picture.")
+    # it may have been the next card
+    assert [file.reasons for file in shoot.files] == [[]] * 5 + [["unreadable_file"]] * 2
+    assert (shoot.people, shoot.photos, shoot.unassigned) == (2, 3, 1)
+    assert shoot.reasons == [ReasonCount(reason="unreadable_file", count=2)]
+    assert not shoot.more
 
 
 async def test_siblings_have_their_photographs_together(studio: Studio) -> None:

@@ -124,7 +124,7 @@ def test_a_directory_that_points_at_itself_or_away_is_left() -> None:
     half = b"MM\0*" + struct.pack(">LHHHLLHH", 8, 9, 0x0110, 2, 4, 0x41424300, 0x0132, 2)
 
     for tiff, camera in ((itself, None), (away, None), (text_away, None), (half, "ABC")):
-        assert facts(jpeg(tiff)) == Facts(None, camera)
+        assert facts(jpeg(tiff)) == Facts(None, camera, camera is None)
 
 
 def test_a_block_made_to_cost_time_costs_little() -> None:
@@ -145,6 +145,6 @@ def test_damaged_blocks_never_fail(noise: bytes, at: int, seed: int) -> None:
             damaged[picked.randrange(8, 400)] = picked.randrange(256)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            moment, camera = facts(bytes(damaged))
+            moment, camera, _ = facts(bytes(damaged))
         assert moment is None or moment.tzinfo is UTC
         assert camera is None or (camera.isprintable() and len(camera) <= 3 * 64 + 2)

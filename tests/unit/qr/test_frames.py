@@ -59,6 +59,11 @@ def test_a_counter_that_rolled_over_goes_on(pattern: str) -> None:
     assert named(*sorted(expected)) == expected
 
 
+def test_photographs_that_were_deleted_at_a_roll_over_change_nothing() -> None:
+    expected = [f"IMG_{number:04}.JPG" for number in (9930, 9940, 60, 61)]
+    assert named(*sorted(expected)) == expected
+
+
 @pytest.mark.parametrize(
     "numbers",
     [

@@ -1,9 +1,16 @@
 import unicodedata
+from dataclasses import replace
+from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proto.ids import AccountId
+from proto.qr import MOST_SUBJECTS
+from proto.qr import Subject as Printed
+from services.qr.payload import CardContent, Cards, Kind
 from services.qr.rosters.columns import Column, Columns, guess
 from services.qr.rosters.errors import ColumnMissing
 from services.qr.rosters.exports import to_csv
@@ -11,6 +18,8 @@ from services.qr.rosters.reading import read
 from services.qr.rosters.subjects import RowProblem, Subject, subjects
 from services.qr.rosters.tables import Row, Table
 
+ACCOUNT = AccountId(UUID(int=7))
+CARDS = Cards(["a secret of the tests, long enough"])
 ID_NAME_CLASS = Columns(Column(0), Column(1), class_name=Column(2))
 
 
@@ -63,7 +72,8 @@ def test_every_problem_of_every_row_is_told() -> None:
 
 def test_the_longest_that_is_allowed_is_taken() -> None:
     found, problems = subjects(table(("x" * 64, "y" * 200, "z" * 100)), ID_NAME_CLASS)
-    assert (len(found), problems) == (1, [])
+    assert len(found) == 1
+    assert all(problem.warning for problem in problems)
 
 
 def test_rows_that_share_an_id_are_all_told_and_all_left_out() -> None:
@@ -135,9 +145,66 @@ def test_names_of_every_script_are_fine(name: str) -> None:
     assert ([subject.name for subject in found], problems) == ([name], [])
 
 
-def test_an_invisible_character_in_an_id_is_refused() -> None:
-    found, problems = subjects(table(("S\u200d1", "Ann")), ID_NAME_CLASS)
+@pytest.mark.parametrize("invisible", ["\u200d", "\u200b", "\ue000", "\u0378"])
+def test_a_character_that_no_code_holds_is_refused_in_an_id(invisible: str) -> None:
+    found, problems = subjects(table((f"S{invisible}1", "Ann")), ID_NAME_CLASS)
     assert (found, codes(problems)) == ([], [(2, 0, "control_character")])
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2009"])
+def test_an_id_has_plain_spaces(space: str) -> None:
+    (found,), problems = subjects(table((f"S{space}1", "Ann")), ID_NAME_CLASS)
+    assert (found.student_id, problems) == ("S 1", [])
+
+
+@pytest.mark.parametrize("nothing", ["\u3164", "\u200d\ufe0f", "\u2800"])
+def test_a_name_of_which_nothing_is_seen_is_missing(nothing: str) -> None:
+    found, problems = subjects(table(("S1", nothing)), ID_NAME_CLASS)
+    assert found == []
+    assert (2, 1, "missing_name") in codes(problems)
+
+
+def test_what_only_some_cards_can_hold_is_a_warning() -> None:
+    row = ("S1", "n" * 65, "c" * 65)
+    (found,), problems = subjects(table(row), ID_NAME_CLASS)
+    assert (found.name, found.class_name) == row[1:]
+    assert codes(problems) == [(2, 1, "too_long"), (2, 2, "too_long")]
+    assert all(problem.warning for problem in problems)
+    assert "group cards hold at most 64" in problems[1].sentence
+    (_,), problems = subjects(table(("S1", "n" * 64, "c" * 64)), ID_NAME_CLASS)
+    assert problems == []
+    (_,), problems = subjects(table(("S1", "Ann \ue000")), ID_NAME_CLASS)
+    assert [(problem.code, problem.warning) for problem in problems] == [
+        ("control_character", True)
+    ]
+
+
+def test_more_subjects_than_a_sheet_has_are_a_warning() -> None:
+    rows = [(f"S{number}", "Ann") for number in range(MOST_SUBJECTS + 1)]
+    found, problems = subjects(table(*rows), ID_NAME_CLASS)
+    assert len(found) == len(rows)
+    assert codes(problems) == [(found[-1].row, None, "too_many")]
+    assert problems[0].warning
+    assert subjects(table(*rows[1:]), ID_NAME_CLASS)[1] == []
+
+
+GENERATED = st.text(
+    st.sampled_from("aZ9 é\u00a0\u3000\u200b\u200d\u202e\ue000\u3164'=😀\n"), max_size=8
+)
+
+
+@given(GENERATED, GENERATED, GENERATED)
+def test_what_the_preview_lets_pass_can_be_printed(who: str, name: str, class_name: str) -> None:
+    found, problems = subjects(table((who, name, class_name)), ID_NAME_CLASS)
+    for subject in found:
+        printed = Printed(
+            student_id=subject.student_id, name=subject.name, class_name=subject.class_name or ""
+        )
+        msgspec.convert(msgspec.to_builtins(printed), Printed)
+        content = CardContent(Kind.SUBJECT, b"job1", subject.student_id)
+        CARDS.write(content, ACCOUNT)
+        if not problems:
+            CARDS.write(replace(content, name=subject.name), ACCOUNT)
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,15 @@ def test_a_document_type_is_refused_in_every_part(prologue: str, encoding: str, 
 
 
 @pytest.mark.parametrize(
+    "encoding", ["shift_jis", "utf-7", "utf-32", "nonsense", "hex", "rot13", "idna", "undefined"]
+)
+def test_an_encoding_that_no_workbook_has_is_refused(encoding: str) -> None:
+    texts = parts(ONE, prologue=f'<?xml version="1.0" encoding="{encoding}"?>')
+    with pytest.raises(RosterDamaged):
+        read(packed(texts))
+
+
+@pytest.mark.parametrize(
     "sheet",
     [
         "<a>" * 100,

@@ -77,9 +77,9 @@ def test_a_data_matrix_is_square_even_where_a_rectangle_would_do(payload: str) -
     assert seen(symbol) == payload
 
 
-def test_quiet_zones_are_four_and_two_modules_wide() -> None:
+def test_quiet_zones_are_four_modules_wide() -> None:
     assert encoded("A", "qr", "M", 80).quiet == 4
-    assert encoded("A", "datamatrix", "M", 80).quiet == 2
+    assert encoded("A", "datamatrix", "M", 80).quiet == 4
 
 
 def test_a_small_card_corrects_more() -> None:
