@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,7 @@ from aiohttp import web
 from PIL import Image
 
 from kit.bus import Bus
-from proto.accounts import CreateAccount
+from proto.accounts import ChangePlan, Register
 from proto.ids import AccountId
 from proto.plans import PlanName
 from proto.wallet import TopUp
@@ -136,22 +137,30 @@ async def operator(stack: RunningStack) -> AsyncIterator[Bus]:
     await bus.close()
 
 
+async def account_opened(
+    operator: Bus,
+    session: aiohttp.ClientSession,
+    url: str,
+    tokens: int = 100,
+    plan: PlanName = "premium",
+) -> Client:
+    """Open an account whose owner is logged in.
+
+    To register takes one hash of a password; to create an account and log in takes two, and they
+    are slow on purpose.
+    """
+    email = f"{uuid4().hex}@example.com"
+    login = await operator.request(Register(email=email, password=PASSWORD))
+    await operator.request(ChangePlan(account=login.account, plan=plan))
+    if tokens:
+        await operator.request(TopUp(account=login.account, tokens=tokens, key="first"))
+    headers = {"Authorization": f"Bearer {login.access_token}"}
+    return Client(session, url, login.account, email, headers)
+
+
 @pytest.fixture
 def newcomer(stack: RunningStack, session: aiohttp.ClientSession, operator: Bus) -> Newcomer:
-    async def make(tokens: int = 100, plan: PlanName = "premium") -> Client:
-        email = f"{uuid4().hex}@example.com"
-        opening = CreateAccount(email=email, password=PASSWORD, plan=plan)
-        account = await operator.request(opening)
-        if tokens:
-            await operator.request(TopUp(account=account.id, tokens=tokens, key="first"))
-        anonymous = Client(session, stack.url, account.id, email, {})
-        credentials = {"email": email, "password": PASSWORD}
-        answer = await anonymous.send("POST", "/v1/account/login", json=credentials)
-        token = answer.body["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        return Client(session, stack.url, account.id, email, headers)
-
-    return make
+    return partial(account_opened, operator, session, stack.url)
 
 
 @pytest.fixture

@@ -3,14 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 import aiohttp
 
 from kit.bus import Bus
-from proto.accounts import ChangePlan, Register
-from proto.wallet import TopUp
-from tests.contract.conftest import PASSWORD, Client
+from tests.contract.conftest import Client, account_opened
 from tests.running import RunningStack
 
 
@@ -33,14 +30,9 @@ async def opened(stack: RunningStack, tokens: int = 100) -> AsyncIterator[Client
     An account takes longer to open than most requests take, for passwords are slow to hash: tests
     that leave nothing behind, or that nothing left behind concerns, need none of their own.
     """
-    email = f"{uuid4().hex}@example.com"
     bus = await Bus.connect(stack.nats_url, "contract tests")
     try:
-        login = await bus.request(Register(email=email, password=PASSWORD))
-        await bus.request(ChangePlan(account=login.account, plan="premium"))
-        await bus.request(TopUp(account=login.account, tokens=tokens, key="first"))
+        async with aiohttp.ClientSession() as session:
+            yield await account_opened(bus, session, stack.url, tokens)
     finally:
         await bus.close()
-    headers = {"Authorization": f"Bearer {login.access_token}"}
-    async with aiohttp.ClientSession() as session:
-        yield Client(session, stack.url, login.account, email, headers)
