@@ -42,6 +42,8 @@ class CardsRead(Message, tag="cards"):
     camera_is_certain: bool = True
     """Whether `camera` is one, and not perhaps several of one model."""
     camera: str | None
+    file_id: int | None = None
+    """As it was asked."""
 
 
 class ReadCards(Request[CardsRead | Rejected], subject="cardreader.read-cards"):
@@ -49,6 +51,8 @@ class ReadCards(Request[CardsRead | Rejected], subject="cardreader.read-cards"):
 
     account: AccountId
     photo: StoredPhoto | RemotePhoto
+    file_id: int | None = None
+    """Which file of a shoot it is, to be told again."""
 
 
 class Logo(Message, tag="logo"):

@@ -10,7 +10,8 @@ VisionError
 └── ModelError              our side is at fault: refund
     ├── ModelUnavailable        down, restarting or too slow: the same call may work in a moment
     ├── ModelRefused            the server does not take this request: a retry will not help
-    └── ModelBroken             the answer cannot be right: a deployment is wrong
+    ├── ModelBroken             the answer cannot be right: a deployment is wrong
+    └── CardBroken              what stands beside a model cannot be used: a deployment is wrong
 
 `code` never changes and is safe to match on; `str(error)` is a sentence for the person concerned,
 free of paths, server names and traces. What a library said is in `__cause__`, for the log.
@@ -91,3 +92,10 @@ class ModelBroken(ModelError):
 
     code = "MODEL_BROKEN"
     sentence = "The image models gave an answer that cannot be right."
+
+
+class CardBroken(ModelError):
+    """The card beside a model is missing or makes no sense. For whoever deploys; do not retry."""
+
+    code = "MODEL_CARD_BROKEN"
+    sentence = "The card of a model cannot be used."

@@ -68,17 +68,21 @@ class Halves:
             nearest.scale_y * height / high,
         )
 
-    def cut(self, to_picture: Affine) -> Pixels:
+    def cut(self, to_picture: Affine, side: int = SIDE) -> Pixels:
         """Cut the square, possibly turned, whose fractions `to_picture` maps to the picture.
 
-        What lies outside the picture is black.
+        It is `side` pixels long. What lies outside the picture is black.
         """
-        nearest = self.shrunk(to_picture.scale / SIDE)
+        nearest = self.shrunk(to_picture.scale / side)
         shrink = Affine.scale_and_move(1 / nearest.scale_x, 1 / nearest.scale_y, 0.0, 0.0)
-        to_tile = Affine.scale_and_move(SIDE, SIDE, 0.0, 0.0).after(
-            shrink.after(to_picture).inverse()
+        fraction = Affine.scale_and_move(1 / side, 1 / side, 0.0, 0.0)
+        from_square = shrink.after(to_picture).after(fraction)
+        square = cv2.warpAffine(
+            nearest.pixels,
+            from_square.opencv_matrix(),
+            (side, side),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         )
-        square = cv2.warpAffine(nearest.pixels, to_tile.opencv_matrix(), (SIDE, SIDE))
         return np.asarray(square, np.uint8)
 
 

@@ -6,6 +6,8 @@ from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from kit.aside import Aside
 from kit.endpoints import answers
 from kit.fetching import Fetcher, FetchError
@@ -14,13 +16,13 @@ from proto.cardreader import CARD_MARK, CardsRead, Logo, ReadCards, ReadLogo, Sy
 from proto.errors import InvalidRequest, Unavailable
 from proto.photos import Rejected, StoredPhoto
 from services.cardreader import decoding, logos, looks
-from services.cardreader.exif import Facts, facts
 from vision.draft import draft
 from vision.errors import ModelError, PictureError, PictureTooLarge
 from vision.faces import detect
 from vision.limits import Limits
 from vision.models import Models
 from vision.picture import Pixels
+from vision.taken import Facts, facts
 
 Result = TypeVar("Result")
 
@@ -54,13 +56,14 @@ class Endpoints:
     async def read_cards(self, request: ReadCards) -> CardsRead | Rejected:
         """Look for cards; where there is none for a face; where there is none either, harder."""
         try:
-            return await self._cards(await self._bytes(request))
+            read = await self._cards(await self._bytes(request))
         except (PictureError, FetchError) as error:
             return Rejected(code=error.code, message=str(error))
         except ModelError as error:
             raise Unavailable(str(error)) from error
         except BrokenProcessPool as error:
             raise Unavailable("the process that searched the photo died") from error
+        return msgspec.structs.replace(read, file_id=request.file_id)
 
     @answers
     async def read_logo(self, request: ReadLogo) -> Logo | Rejected:
@@ -95,7 +98,8 @@ class Endpoints:
         if not isinstance(photo, StoredPhoto):
             return await self._fetcher.fetch(photo.url, most)
         account = request.account
-        if not photo.key.startswith((f"uploads/{account}/", f"outputs/{account}/")):
+        own = (f"uploads/{account}/", f"outputs/{account}/", f"photos/{account}/")
+        if not photo.key.startswith(own):
             raise InvalidRequest("the photo must lie in the account's own folder")
         try:
             return await self._storage.get(photo.key, most)

@@ -237,8 +237,25 @@ async def test_a_picture_that_only_at_full_size_takes_too_long_is_read_as_far_as
     assert (read.symbols, read.has_face) == ([], False)
 
 
+async def test_a_file_of_an_agency_is_read_and_told_by_its_id(
+    reader: Reader, astronaut: bytes
+) -> None:
+    key = StorageKey(f"photos/{ACCOUNT}/7/call/0")
+    await reader.storage.put(key, astronaut, "image/png")
+    request = ReadCards(account=ACCOUNT, photo=StoredPhoto(key=key), file_id=2**40)
+    answer = await reader.endpoints.read_cards(request)
+    assert isinstance(answer, CardsRead)
+    assert (answer.has_face, answer.file_id) == (True, 2**40)
+
+
 @pytest.mark.parametrize(
-    "key", [f"uploads/{OTHER_ACCOUNT}/call/photo", "photo", f"other/{ACCOUNT}/photo"]
+    "key",
+    [
+        f"uploads/{OTHER_ACCOUNT}/call/photo",
+        f"photos/{OTHER_ACCOUNT}/1/call/photo",
+        "photo",
+        f"other/{ACCOUNT}/photo",
+    ],
 )
 async def test_a_photo_of_somebody_else_is_not_read(
     reader: Reader, astronaut: bytes, key: str

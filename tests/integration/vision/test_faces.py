@@ -1,10 +1,13 @@
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 
-from vision.faces import Face, detect
+from vision.faces import Face, detect, detect_all
 from vision.geometry import Affine, Point
-from vision.models import Models
+from vision.models import ModelName, Models, Tensor
 from vision.picture import Pixels
 
 EYES = (Point(203.5, 101), Point(246.7, 103.2))
@@ -131,3 +134,104 @@ async def test_there_is_no_face_on_a_rocket(models: Models, portrait: Pixels) ->
     rocket = np.ascontiguousarray(portrait[0:300, 340:512])
 
     assert await detect(models, rocket, thorough=True) == []
+
+
+class Counted:
+    """The models, and how many tiles they were asked for."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self.tiles = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._models, name)
+
+    async def infer(self, model: ModelName, batch: Pixels) -> Tensor:
+        self.tiles += len(batch)
+        return await self._models.infer(model, batch)
+
+
+def crowd(portrait: Pixels, sides: Sequence[int], width: int, height: int) -> Pixels:
+    """Heads on a plain wall, from the left to the right and then below; a face is half a side."""
+    wall = np.full((height, width, 3), 180, np.uint8)
+    head = np.ascontiguousarray(portrait[0:220, 120:340])
+    left, top, step = 30, 30, max(sides) + 30
+    for side in sides:
+        if left + side > width:
+            left, top = 30, top + step
+        wall[top : top + side, left : left + side] = cv2.resize(
+            head, (side, side), interpolation=cv2.INTER_AREA
+        )
+        left += step
+    return wall
+
+
+async def test_somebody_alone_is_found_with_two_tiles(models: Models, portrait: Pixels) -> None:
+    counted = Counted(models)
+
+    (face,) = await detect_all(counted, portrait)
+
+    assert counted.tiles == 2
+    (thorough,) = await detect(models, portrait, thorough=True)
+    assert within(face, thorough.box.centre, 0.1)
+    assert np.abs(face.landmarks.to_points() - thorough.landmarks.to_points()).max() < 5
+
+
+async def test_somebody_alone_and_farther_away_is_found_without_the_finest_tiles(
+    models: Models, portrait: Pixels
+) -> None:
+    counted = Counted(models)
+    wall = crowd(portrait, [280], 1500, 1000)
+
+    (face,) = await detect_all(counted, wall)
+
+    assert 100 < face.box.width < 160
+    assert counted.tiles < 30
+
+
+@pytest.mark.parametrize(
+    ("sides", "width", "height"),
+    [
+        ([420, 420], 1000, 800),
+        ([420, 300], 1000, 800),
+        ([600, 400], 1200, 900),
+        ([300, 280, 200, 110, 100], 1500, 1000),
+        ([110, 120, 130, 140] * 6, 1800, 1200),
+        ([100, 110, 120] * 13, 1800, 1200),
+    ],
+    ids=["two", "large and smaller", "close and smaller", "five", "two dozen", "39"],
+)
+async def test_everybody_is_found(
+    models: Models, portrait: Pixels, sides: list[int], width: int, height: int
+) -> None:
+    faces = await detect_all(models, crowd(portrait, sides, width, height))
+
+    assert len(faces) == len(sides)
+    assert [face.box.area for face in faces] == sorted((f.box.area for f in faces), reverse=True)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+async def test_a_group_is_found_whole_whichever_way_up_it_is(
+    models: Models, portrait: Pixels, quarters: int
+) -> None:
+    group = crowd(portrait, [200, 190, 180, 110, 120], 1500, 1000)
+
+    faces = await detect_all(models, np.ascontiguousarray(np.rot90(group, quarters)))
+
+    assert len(faces) == 5
+    assert all(abs((face.roll + 90 * quarters + 180) % 360 - 180) < 15 for face in faces)
+
+
+@pytest.mark.parametrize(("width", "height"), [(32, 32), (33, 2000), (640, 480), (2600, 1700)])
+async def test_nobody_is_found_in_nothing(models: Models, width: int, height: int) -> None:
+    random = np.random.default_rng(8)
+
+    assert await detect_all(models, np.full((height, width, 3), 128, np.uint8)) == []
+    noise = random.integers(0, 255, (height, width, 3), dtype=np.uint8)
+    assert await detect_all(models, noise) == []
+
+
+async def test_the_picture_itself_is_left_as_it_was(models: Models, portrait: Pixels) -> None:
+    before = portrait.copy()
+    await detect_all(models, portrait)
+    assert np.array_equal(before, portrait)

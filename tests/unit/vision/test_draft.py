@@ -9,7 +9,7 @@ from PIL import Image
 from tests.unit.vision import files
 from tests.unit.vision.files import encoded, heic, photo
 from vision.decode import decode
-from vision.draft import draft
+from vision.draft import draft, drafted
 from vision.errors import (
     NotAPicture,
     PictureError,
@@ -71,6 +71,32 @@ def test_a_draft_is_upright(orientation: int) -> None:
         "bottom left": (120, 60),
     }.items():
         assert np.abs(small[y, x].astype(int) - files.CORNERS[place]).max() < 12
+
+
+@pytest.mark.parametrize("side", [100, 400, 800, 801, 1601, 9000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_draft_knows_how_large_the_photograph_is(kind: str, side: int) -> None:
+    found = drafted(KINDS[kind], side)
+
+    height, width = found.pixels.shape[:2]
+    assert (found.width, found.height) == (1601, 1199)
+    assert (found.scale_x * width, found.scale_y * height) == pytest.approx((1601, 1199))
+    if found.whole is None:
+        assert kind.endswith("jpeg")
+        assert width < 1601
+    else:
+        assert found.whole.shape == (1199, 1601, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("side", [200, 900])
+def test_the_size_that_a_draft_knows_is_upright(kind: str, orientation: int, side: int) -> None:
+    stored = Image.fromarray(files.stored_turned(files.scene(960, 640), orientation))
+    found = drafted(encoded(stored, kind, exif=files.exif(orientation)), side)
+
+    assert (found.width, found.height) == (960, 640)
+    assert found.scale_x == pytest.approx(found.scale_y, rel=0.01)
 
 
 @pytest.mark.parametrize("part", [1 / 3, 1 / 2, 0.99])

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.cardreader.exif import Facts, facts
 from tests.unit.vision import files
 from tests.unit.vision.files import encoded, heic, photo
+from vision.taken import Facts, facts
 
 RGB = Image.fromarray(photo())
 TAKEN = datetime(2026, 5, 18, 9, 15, 30, 250_000, tzinfo=UTC)
