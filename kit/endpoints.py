@@ -48,9 +48,9 @@ class Answering:
         self._subscriptions: list[Subscription] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def listen(self, service: str, endpoints: object) -> None:
-        """Subscribe every marked method of `endpoints`; replicas share the queue group."""
-        found = [_endpoint(method) for method in _marked(endpoints)]
+    async def listen(self, service: str, *endpoints: object) -> None:
+        """Subscribe every marked method of these objects; replicas share the queue group."""
+        found = [_endpoint(method) for each in endpoints for method in _marked(each)]
         for endpoint, request, handler in found:
             self._subscriptions.append(
                 await self._bus.client.subscribe(

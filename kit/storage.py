@@ -179,7 +179,11 @@ class Storage:
 
     async def delete(self, key: StorageKey) -> None:
         """Remove an object; that it is not there is as good."""
-        await self._delete([_checked(key)])
+        await self.delete_all([key])
+
+    async def delete_all(self, keys: Sequence[StorageKey]) -> None:
+        """Remove objects; that some are not there is as good."""
+        await self._delete([_checked(key) for key in keys])
 
     async def delete_folder(self, folder: StorageKey) -> int:
         """Remove every object whose key starts with `folder/`. Returns how many there were."""
@@ -253,9 +257,14 @@ class Storage:
             return await obstore.get_async(self._store, _checked(key))
 
     async def _delete(self, keys: Sequence[StorageKey]) -> None:
-        # all are tried before the missing one is told of, and another process may be as quick
-        with _failures(), suppress(FileNotFoundError):
-            await obstore.delete_async(self._store, keys)
+        with _failures():
+            try:
+                await obstore.delete_async(self._store, keys)
+            except FileNotFoundError:
+                # those after one that is missing were perhaps not tried
+                for key in keys:
+                    with suppress(FileNotFoundError):
+                        await obstore.delete_async(self._store, key)
 
     def _attributes(self, content_type: str) -> "Attributes | None":
         """Return what object stores keep beside an object; a folder has no place for it."""
@@ -290,9 +299,13 @@ def _failures() -> Iterator[None]:
         raise Unavailable("the file storage does not work right now") from error
 
 
+def is_key(text: str) -> bool:
+    """Whether an object can lie under this key."""
+    return all(map(_is_part, text.split("/"))) and len(text.encode()) <= _LONGEST_KEY
+
+
 def _checked(key: StorageKey) -> StorageKey:
-    parts = key.split("/")
-    if not all(map(_is_part, parts)) or len(key.encode()) > _LONGEST_KEY:
+    if not is_key(key):
         raise BadKey("a storage key is a relative path without dots and control characters")
     return key
 

@@ -65,11 +65,11 @@ _MOST_LETTERS = 1_000
 
 @asynccontextmanager
 async def working(
-    app: web.Application, kind: RegisterKind, work: Work, at_once: int
+    app: web.Application, kind: RegisterKind, work: Work, at_once: int, *, check: str = "worker"
 ) -> AsyncIterator[None]:
     """Work through the items of jobs while the body runs; afterwards finish what is under way.
 
-    A service whose worker has ended is not ready.
+    A service whose worker has ended is not ready; `check` names that, where it has several.
     """
     worker = Worker(app[BUS], kind, work, at_once)
     task = asyncio.create_task(worker.run())
@@ -77,7 +77,7 @@ async def working(
     async def runs() -> bool:
         return not task.done()
 
-    app[CHECKS]["worker"] = runs
+    app[CHECKS][check] = runs
     try:
         yield
     finally:

@@ -14,6 +14,10 @@ Refusal
 ├── ReservationEnded        the hold was settled, refunded or has expired
 ├── EmailTaken              an account with this address exists
 ├── NameTaken               a preset of this name exists
+├── ConsentMissing          nobody said that an agency's people agreed to have faces compared
+├── NoReferences            an agency has no embeddings to compare with
+├── ReferencesStale         an agency's embeddings are of another embedder
+├── MatchRunning            a shoot is being matched already
 ├── LastOwner               an account cannot be left without an owner
 ├── Unavailable             nobody answers, or a dependency is down; safe to try again
 │   └── DeadlineExceeded    no answer within the time the caller had
@@ -142,6 +146,34 @@ class NameTaken(Refusal):
     """A preset of this name exists; choose another name, or replace that preset."""
 
     code: ClassVar[str] = "PRESET_EXISTS"
+
+
+@dataclass(eq=False)
+class ConsentMissing(Refusal):
+    """Nobody said that an agency's people agreed to have their faces compared; say so first."""
+
+    code: ClassVar[str] = "CONSENT_MISSING"
+
+
+@dataclass(eq=False)
+class NoReferences(Refusal):
+    """An agency has no embeddings to compare with; build its references first."""
+
+    code: ClassVar[str] = "NO_REFERENCES"
+
+
+@dataclass(eq=False)
+class ReferencesStale(Refusal):
+    """An agency's embeddings are of another embedder; build its references again."""
+
+    code: ClassVar[str] = "REFERENCES_STALE"
+
+
+@dataclass(eq=False)
+class MatchRunning(Refusal):
+    """A shoot is being matched already; wait for that, or cancel it."""
+
+    code: ClassVar[str] = "MATCH_RUNNING"
 
 
 @dataclass(eq=False)

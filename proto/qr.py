@@ -235,8 +235,8 @@ class ReadRoster(Request[RosterRead], subject="qr.read-roster"):
     filename: Annotated[str, Meta(max_length=255)]
     encoding: Annotated[str, Meta(max_length=40)] = ""
     columns: dict[str, int] = field(default_factory=dict)
-    """Which column (from 0) is student_id, name, first_name, last_name, class_name; guessed where
-    left out."""
+    """Which column (from 0) is student_id, name, first_name, last_name, class_name,
+    reference_photo_url; guessed where left out."""
 
 
 # sorting a shoot
@@ -271,6 +271,8 @@ class SortedFile(Message):
     people: list[Person]
     reasons: list[str]
     """What somebody should look at: before_first_card, unreadable_card, several_cards …"""
+    file_id: int | None = None
+    """Which file of an agency's job it is; None for one that was sent along, or failed."""
     code: str = ""
     """Why it failed."""
     message: str = ""

@@ -72,7 +72,8 @@ class Endpoints:
 
     async def _bytes(self, request: CropFace) -> bytes:
         if isinstance(request.photo, StoredPhoto):
-            if not request.photo.key.startswith(f"uploads/{request.account}/"):
+            own = f"uploads/{request.account}/", f"photos/{request.account}/"
+            if not request.photo.key.startswith(own):
                 raise InvalidRequest("the photo must lie in the account's own folder")
             try:
                 return await self._storage.get(request.photo.key, self._limits.most_bytes)

@@ -17,7 +17,14 @@ from services.qr.rosters.reading import MOST_BYTES, read
 from services.qr.rosters.subjects import RowProblem, Subject, subjects
 from services.qr.rosters.tables import Table, letters
 
-NAMED = ("student_id", "name", "first_name", "last_name", "class_name")
+NAMED = (
+    "student_id",
+    "name",
+    "first_name",
+    "last_name",
+    "class_name",
+    "reference_photo_url",
+)
 """The columns that somebody may choose."""
 
 MOST_PROBLEMS = 1_000
@@ -104,6 +111,7 @@ def told_of(data: bytes, filename: str, encoding: str, chosen: Mapping[str, int]
                     "name": subject.name,
                     "class_name": subject.class_name or "",
                     "lines": subject.lines,
+                    "reference_photo_url": subject.reference_photo_url,
                 }
                 for subject in found
             ],

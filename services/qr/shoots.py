@@ -44,6 +44,8 @@ class _Photograph:
     number: int
     filename: str
     frame: Frame
+    file_id: int | None = None
+    """Where it is a file of an agency's job."""
     code: str = ""
     message: str = ""
     beside: bool = False
@@ -137,7 +139,9 @@ class Shoots:
             message = item.message or (_NOT_READ if cancelled else "")
             unread = Frame(file=item.name, unread=True)
             beside = code == _NO_PICTURE and _is_named_otherwise(item.name)
-            return _Photograph(item.number, item.name, unread, code, message, beside)
+            return _Photograph(
+                item.number, item.name, unread, code=code, message=message, beside=beside
+            )
         read = decoder(CardsRead).decode(item.result)
         frame = Frame(
             file=item.name,
@@ -147,7 +151,7 @@ class Shoots:
             cards=tuple(self._cards.read(symbol.text, account) for symbol in read.symbols),
             has_face=read.has_face,
         )
-        return _Photograph(item.number, item.name, frame)
+        return _Photograph(item.number, item.name, frame, read.file_id)
 
 
 def _is_named_otherwise(filename: str) -> bool:
@@ -227,6 +231,7 @@ def _told(shoot: _Shoot, photograph: _Photograph, known: Mapping[str, Known]) ->
         role="unassigned" if not owners else "card" if id(frame) in shoot.cards else "photo",
         people=[_person(subject, shoot, known) for subject in owners],
         reasons=list(shoot.reasons.get(id(frame), ())),
+        file_id=photograph.file_id,
     )
 
 

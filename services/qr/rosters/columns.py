@@ -54,6 +54,8 @@ class Columns:
     first_name: Column | None = None
     last_name: Column | None = None
     class_name: Column | None = None
+    reference_photo_url: Column | None = None
+    """Told by its heading alone."""
     family_first: bool = False
     """In which order a name in two columns is put together."""
     lines: tuple[int, ...] = ()
@@ -115,6 +117,7 @@ def _by_heading(said: Sequence[Meaning | None]) -> Columns:
         first_name=best("first_name"),
         last_name=best("last_name"),
         class_name=best("class_name"),
+        reference_photo_url=best("reference_photo_url"),
     )
 
 

@@ -10,7 +10,16 @@ from typing import Literal
 
 import msgspec
 
-Role = Literal["student_id", "name", "first_name", "last_name", "class_name", "ordinal", "other"]
+Role = Literal[
+    "student_id",
+    "name",
+    "first_name",
+    "last_name",
+    "class_name",
+    "reference_photo_url",
+    "ordinal",
+    "other",
+]
 Language = str
 """ISO 639-1."""
 

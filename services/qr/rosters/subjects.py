@@ -36,12 +36,14 @@ Code = Literal[
     "formula",
     "emoji",
     "garbled",
+    "not_a_url",
 ]
 
 _IN_NAMED = (MOST_NAME_CHARACTERS, "cards with the name in the code")
 _IN_GROUPS = (MOST_ID_CHARACTERS, "group cards")
 _ROWS_NAMED = 5
 _SHOWN = re.compile(SHOWN)
+_URL = re.compile(r"https?://[^\x00-\x20\x7f]+$(?!\n)", re.IGNORECASE)
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!"})
 _EMOJI = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\u231a-\u23ff\ufe0f\u20e3\U000e0020-\U000e007f]"
@@ -64,6 +66,8 @@ class Subject:
     class_name: str | None
     lines: tuple[str, ...]
     """What Columns.lines asks for, "" for an empty cell."""
+    reference_photo_url: str = ""
+    """Beginning with http:// or https://; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +144,11 @@ class _Reader:
         )
         self._lines = [_Field("line", (Column(index),), LONGEST_LINE) for index in columns.lines]
         self._seen: dict[str, list[int]] = defaultdict(list)
-        for field in (self._id, self._name, self._class, *self._lines):
-            for column in field.columns if field else ():
-                if not 0 <= column.index < table.width:
-                    raise ColumnMissing(f"There is no column {column.index} in this roster.")
+        fields = (self._id, self._name, self._class, *self._lines)
+        read = [column for field in fields if field for column in field.columns]
+        for column in (*read, columns.reference_photo_url):
+            if column and not 0 <= column.index < table.width:
+                raise ColumnMissing(f"There is no column {column.index} in this roster.")
 
     def read(self, row: Row) -> tuple[Subject | None, list[RowProblem]]:
         """Return the subject of a row unless something is wrong, and its problems."""
@@ -152,6 +157,7 @@ class _Reader:
         name = self._text(row, self._name, problems)
         class_name = self._text(row, self._class, problems) if self._class else ""
         lines = tuple(self._text(row, field, problems) for field in self._lines)
+        url = self._url(row, problems)
         if student_id:
             self._seen[student_id].append(row.number)
         if not student_id:
@@ -159,7 +165,8 @@ class _Reader:
         if not name:
             problems.append(_missing(row, self._name, "missing_name"))
         if all(problem.warning for problem in problems):
-            return Subject(row.number, student_id, name, class_name or None, lines), problems
+            found = Subject(row.number, student_id, name, class_name or None, lines, url)
+            return found, problems
         return None, problems
 
     def duplicates(self) -> Iterator[RowProblem]:
@@ -172,6 +179,17 @@ class _Reader:
                 sentence = f"The id {_quoted(student_id)} is in rows {named}{more}."
                 for row in rows:
                     yield RowProblem(row, column, "duplicate_id", sentence)
+
+    def _url(self, row: Row, problems: list[RowProblem]) -> str:
+        """Return where the reference photograph lies, and note what is no URL."""
+        column = self._columns.reference_photo_url
+        text = row.cells[column.index] if column and column.index < len(row.cells) else ""
+        if column is None or not text or _URL.match(text):
+            return text
+        place = f"Cell {letters(column.index)}{row.number}"
+        sentence = f"{place} holds no URL that begins with http:// or https://; it is left out."
+        problems.append(RowProblem(row.number, column.index, "not_a_url", sentence, warning=True))
+        return ""
 
     def _text(self, row: Row, field: _Field, problems: list[RowProblem]) -> str:
         """Return what a field says, and note what is wrong with it."""

@@ -45,6 +45,10 @@ class Misshapen(Request[Number], subject="echo.say"):
     number: int = 1
 
 
+class Double(Request[Number], subject="echo.double"):
+    number: int
+
+
 class Endpoints:
     def __init__(self) -> None:
         self.started = asyncio.Semaphore(0)
@@ -99,6 +103,25 @@ async def test_a_reply_comes_back_typed_with_the_callers_context(serving: Servin
         reply = await bus.request(Echo(text="hello"), timeout_seconds=3)
     assert (reply.text, reply.correlation_id) == ("hello", "request-7")
     assert 2 < reply.seconds_left <= 3
+
+
+class Further:
+    """Another object of the same service."""
+
+    @answers
+    async def double(self, request: Double) -> Number:
+        return Number(value=2 * request.number)
+
+
+async def test_a_service_may_answer_with_several_objects(nats_url: str) -> None:
+    server, client = await Bus.connect(nats_url, "server"), await Bus.connect(nats_url, "client")
+    answering = Answering(server, 16)
+    await answering.listen("echo", Endpoints(), Further())
+    assert (await client.request(Double(number=21))).value == 42
+    assert (await client.request(Echo(text="hello"))).text == "hello"
+    await answering.stop()
+    for bus in (client, server):
+        await bus.close()
 
 
 async def test_a_refusal_is_raised_again_as_its_own_class(serving: Serving) -> None:

@@ -71,10 +71,16 @@ async def card_reader(bus: Bus) -> AsyncIterator[asyncio.Event]:
 
 
 async def begun(
-    bus: Bus, account: AccountId, kind: str, items: Sequence[NewItem], *, start: bool = True
+    bus: Bus,
+    account: AccountId,
+    kind: str,
+    items: Sequence[NewItem],
+    *,
+    start: bool = True,
+    job: JobId | None = None,
 ) -> JobId:
     """Draft a job that nobody pays for, as soon as its kind is known, and start it."""
-    job = JobId(uuid4())
+    job = job or JobId(uuid4())
     asked = CreateJob(
         account=account,
         job=job,

@@ -35,6 +35,17 @@ async def told(studio: Studio, data: bytes | str, **more: Any) -> Any:
     return msgspec.json.decode(await studio.storage.get(answer.key, _MOST_BYTES))
 
 
+def subject(row: int, student_id: str, name: str, url: str = "") -> dict[str, Any]:
+    return {
+        "row": row,
+        "student_id": student_id,
+        "name": name,
+        "class_name": "3B",
+        "lines": [],
+        "reference_photo_url": url,
+    }
+
+
 async def test_a_csv_is_told_with_its_columns_and_subjects(studio: Studio) -> None:
     answer = await told(studio, PLAIN)
     assert answer == {
@@ -50,14 +61,27 @@ async def test_a_csv_is_told_with_its_columns_and_subjects(studio: Studio) -> No
             "first_name": None,
             "last_name": None,
             "class_name": {"index": 2, "confidence": 0.95},
+            "reference_photo_url": None,
         },
-        "subjects": [
-            {"row": 2, "student_id": "S-1", "name": "Ann Lee", "class_name": "3B", "lines": []},
-            {"row": 3, "student_id": "S-2", "name": "Bob Ray", "class_name": "3B", "lines": []},
-        ],
+        "subjects": [subject(2, "S-1", "Ann Lee"), subject(3, "S-2", "Bob Ray")],
         "problems": [],
         "problems_total": 0,
     }
+
+
+async def test_where_reference_photographs_lie_is_told(studio: Studio) -> None:
+    url = "https://example.com/ann.jpg?size=2"
+    text = f"ID,Name,Class,Reference photo URL\nS-1,Ann Lee,3B,{url}\nS-2,Bob Ray,3B,none yet\n"
+    answer = await told(studio, text)
+    assert answer["columns"]["reference_photo_url"] == {"index": 3, "confidence": 0.95}
+    assert answer["subjects"] == [subject(2, "S-1", "Ann Lee", url), subject(3, "S-2", "Bob Ray")]
+    (problem,) = answer["problems"]
+    assert (problem["row"], problem["column"], problem["code"]) == (3, "D", "not_a_url")
+    assert problem["warning"]
+    chosen = await told(
+        studio, text.replace("Reference photo URL", "Where"), columns={"reference_photo_url": 3}
+    )
+    assert chosen["subjects"] == answer["subjects"]
 
 
 async def test_a_workbook_is_told_with_its_sheet(studio: Studio) -> None:

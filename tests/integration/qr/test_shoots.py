@@ -90,6 +90,13 @@ async def test_photographs_belong_to_the_card_before_them(studio: Studio) -> Non
     assert not shoot.more
 
 
+async def test_files_of_an_agency_are_told_by_their_ids(studio: Studio) -> None:
+    await studio.draw([subject(1, class_name="3B")])
+    frames = [frame(0, text(studio, "S-0001"), file_id=8), frame(1, file_id=2**40), BROKEN]
+    shoot = await ask(studio, await shot(studio.bus, studio.account, frames))
+    assert [file.file_id for file in shoot.files] == [8, 2**40, None]
+
+
 async def test_siblings_have_their_photographs_together(studio: Studio) -> None:
     await studio.draw([subject(number, class_name="3B") for number in (1, 2)])
     frames = [frame(0, text(studio, "S-0001"), text(studio, "S-0002")), frame(1)]

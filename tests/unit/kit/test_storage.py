@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.signing import LinkExpired
-from kit.storage import BadKey, ObjectNotFound, Storage
+from kit.storage import BadKey, ObjectNotFound, Storage, is_key
 from proto.errors import Unavailable
 from proto.ids import StorageKey
 
@@ -55,6 +55,19 @@ async def test_what_is_deleted_is_gone_and_may_be_deleted_again(storage: Storage
     for _ in range(2):
         await storage.delete(KEY)
         assert await keys_in(storage, "outputs") == [other]
+
+
+async def test_of_many_to_be_deleted_some_may_be_gone(storage: Storage) -> None:
+    names = [StorageKey(f"outputs/{number}.jpg") for number in range(100)]
+    for key in (*names[::3], KEY):
+        await storage.put(key, b"picture", "image/jpeg")
+    await storage.delete_all(names[::-1])
+    assert await keys_in(storage, "outputs") == [KEY]
+    await storage.delete_all(names)
+    await storage.delete_all([])
+    with pytest.raises(BadKey):
+        await storage.delete_all([KEY, StorageKey("../b.jpg")])
+    assert await keys_in(storage, "outputs") == [KEY]
 
 
 async def test_no_empty_folder_stays_behind_what_is_deleted(
@@ -135,6 +148,7 @@ async def test_a_storage_that_fails_is_unavailable(storage: Storage) -> None:
     ids=ascii,
 )
 async def test_a_key_that_not_every_storage_takes_is_refused(storage: Storage, key: str) -> None:
+    assert not is_key(key)
     with pytest.raises(BadKey):
         await storage.put(StorageKey(key), b"x", "image/jpeg")
     with pytest.raises(BadKey):
@@ -162,5 +176,6 @@ async def test_a_key_is_refused_or_kept_as_it_is(
     "key", ["a#b", "a#", "a:b", "1:", "1#x", "a%2fb", "%2e%2e", "...", "a b", " ", "é" * 120]
 )
 async def test_other_odd_keys_are_kept_as_they_are(storage: Storage, key: str) -> None:
+    assert is_key(f"k/{key}")
     await storage.put(StorageKey(f"k/{key}"), b"x", "image/jpeg")
     assert await keys_in(storage, "k") == [f"k/{key}"]

@@ -156,6 +156,10 @@ def test_a_table_with_nothing_to_go_by_is_guessed_to_be_unknown() -> None:
         ("#", "ordinal"),
         ("ＩＤ", "student_id"),
         ("Khoi lop", "class_name"),
+        ("reference_photo_url", "reference_photo_url"),
+        ("Photo-URL (optional)", "reference_photo_url"),
+        ("Link ảnh", "reference_photo_url"),
+        ("Photo", "other"),
     ],
 )
 def test_what_a_heading_says(heading: str, role: str | None) -> None:

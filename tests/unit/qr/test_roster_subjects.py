@@ -270,3 +270,27 @@ def test_whatever_the_cells_hold_subjects_are_sound(cells: list[tuple[str, str]]
     assert refused.isdisjoint(subject.row for subject in found)
     assert len(refused) + len(found) == len(cells)
     assert [problem.row for problem in problems] == sorted(problem.row for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("cell", "url"),
+    [
+        ("https://example.com/a.jpg", "https://example.com/a.jpg"),
+        ("HTTP://EXAMPLE.COM/A", "HTTP://EXAMPLE.COM/A"),
+        ("", ""),
+        ("a.jpg", ""),
+        ("javascript:alert(1)", ""),
+        ("https://example.com/a b", ""),
+        ("https://example.com/\nx", ""),
+    ],
+)
+def test_a_reference_photograph_is_a_url_or_nothing(cell: str, url: str) -> None:
+    columns = Columns(Column(0), Column(1), reference_photo_url=Column(2))
+    (found,), problems = subjects(table(("S1", "An Nguyen", cell)), columns)
+    assert found.reference_photo_url == url
+    assert codes(problems) == ([] if cell == url else [(2, 2, "not_a_url")])
+
+
+def test_a_column_of_reference_photographs_must_be_in_the_table() -> None:
+    with pytest.raises(ColumnMissing):
+        subjects(table(("S1", "An")), Columns(Column(0), Column(1), reference_photo_url=Column(9)))

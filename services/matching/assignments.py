@@ -1,0 +1,128 @@
+"""Who is in which photograph, and who is in none, as it stands after review."""
+
+import base64
+from binascii import Error as NotBase64
+
+import msgspec
+
+from kit.bus import decoder
+from kit.database import Pool
+from proto.agencies import MatchId, Subject
+from proto.errors import InvalidRequest
+from proto.ids import AccountId
+from proto.matching import (
+    After,
+    Assignment,
+    AssignmentPage,
+    GetAssignments,
+    GetMissing,
+    MatchOptions,
+    MissingPage,
+    Position,
+)
+from services.matching.paging import that_fit
+from services.matching.reading import Reader
+from services.matching.standing import Standing, no_match
+
+ASSIGNED = """
+SELECT DISTINCT ON (subject.class_name, subject.student_id, face.file_id)
+    face.file_id AS file, file.filename, file.key, subject.id AS subject, subject.student_id,
+    subject.name, subject.class_name, face.score, face.reviewed
+FROM matching.faces AS face
+JOIN matching.subjects AS subject
+    ON (subject.account_id, subject.id) = (face.account_id, face.subject_id)
+JOIN matching.files AS file ON (file.account_id, file.id) = (face.account_id, face.file_id)
+WHERE face.account_id = $1 AND face.match_id = $2 AND face.state = 'matched'
+  AND (subject.class_name, subject.student_id, face.file_id) > ($3, $4, $5)
+ORDER BY subject.class_name, subject.student_id, face.file_id, face.number LIMIT $6
+"""
+
+ABOUT = """
+SELECT agency_id, options FROM matching.matches WHERE account_id = $1 AND id = $2
+"""
+
+MISSING = """
+SELECT subject.id, subject.student_id, subject.name, subject.class_name, subject.created_at,
+    photos.references, photos.embeddings
+FROM matching.subjects AS subject, LATERAL (
+    SELECT count(*) AS references,
+        count(*) FILTER (WHERE state = 'embedded' AND ($7::text IS NULL OR embedder = $7))
+            AS embeddings
+    FROM matching.reference_photos AS photo
+    WHERE photo.account_id = $1 AND photo.subject_id = subject.id
+) AS photos
+WHERE subject.account_id = $1 AND subject.agency_id = $2
+  AND ($4::text IS NULL OR subject.class_name = $4) AND subject.student_id > $5
+  AND NOT EXISTS (
+    SELECT FROM matching.faces
+    WHERE faces.account_id = $1 AND faces.match_id = $3 AND faces.subject_id = subject.id
+      AND faces.state = 'matched')
+ORDER BY subject.student_id LIMIT $6
+"""
+
+_Cursor = tuple[After, After, Position]
+"""Class, student_id and file of the last one shown."""
+
+_START: _Cursor = ("", "", 0)
+
+
+class Assignments:
+    """Lists assignments of one database."""
+
+    def __init__(self, pool: Pool, standing: Standing, reader: Reader) -> None:
+        self._pool = pool
+        self._standing = standing
+        self._reader = reader
+
+    async def page(self, request: GetAssignments) -> AssignmentPage:
+        """Return a page of assignments. Raises NotFound, InvalidRequest."""
+        after = _read(request.after) if request.after else _START
+        await self._standing.settle(request.account, request.match)
+        rows = await self._pool.fetch(
+            ASSIGNED, request.account, request.match, *after, request.limit + 1
+        )
+        shown = [Assignment(**row) for row in rows[: request.limit]]
+        shown = shown[: that_fit(shown)]
+        more = len(rows) > len(shown)
+        return AssignmentPage(assignments=shown, next_after=_written(shown[-1]) if more else None)
+
+    async def missing(self, request: GetMissing) -> MissingPage:
+        """Return a page of subjects that no photograph is given to. Raises NotFound."""
+        await self._standing.settle(request.account, request.match)
+        agency, class_name = await self._about(request.account, request.match)
+        rows = await self._pool.fetch(
+            MISSING,
+            request.account,
+            agency,
+            request.match,
+            class_name,
+            request.after,
+            request.limit + 1,
+            await self._reader.version_if_known(),
+        )
+        shown = [Subject(**row) for row in rows[: request.limit]]
+        shown = shown[: that_fit(shown)]
+        more = len(rows) > len(shown)
+        return MissingPage(subjects=shown, next_after=shown[-1].student_id if more else None)
+
+    async def _about(self, account: AccountId, match: MatchId) -> tuple[int, str | None]:
+        """Return the agency of a match, and the class that it is about."""
+        row = await self._pool.fetchrow(ABOUT, account, match)
+        if row is None:
+            raise no_match()
+        options = msgspec.json.decode(row["options"], type=MatchOptions)
+        return row["agency_id"], options.class_name
+
+
+def _written(last: Assignment) -> str:
+    cursor: _Cursor = (last.class_name, last.student_id, last.file)
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode()
+
+
+def _read(text: str) -> _Cursor:
+    try:
+        packed = base64.b64decode(text, altchars=b"-_", validate=True)
+        cursor: _Cursor = decoder(_Cursor).decode(packed)
+    except (NotBase64, ValueError, msgspec.DecodeError) as error:
+        raise InvalidRequest("this is no place in the list of assignments") from error
+    return cursor

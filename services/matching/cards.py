@@ -1,0 +1,79 @@
+"""The rules by which cards and faces speak for and against each other.
+
+A card says whose photographs follow it. It is right unless somebody forgot to show it or showed the
+wrong one, which are not the mistakes that comparing faces makes: where both agree, both are right.
+"""
+
+from collections.abc import Collection, Sequence
+
+from proto.agencies import SubjectId
+from proto.matching import Reason
+from services.matching.deciding import MOST_CANDIDATES, Candidate, Decided
+
+_UNCOMPARED = 0.0
+"""Score and margin of who is named by a card alone."""
+
+
+def by_cards_alone(card: Sequence[SubjectId]) -> list[Decided]:
+    """Return a card's answers where no face is compared: they count."""
+    return [
+        Decided(-number, "matched", subject, _named(subject), ("card_only",))
+        for number, subject in enumerate(card, 1)
+    ]
+
+
+def against_cards(
+    faces: Sequence[Decided], card: Sequence[Candidate], compared: Collection[SubjectId]
+) -> list[Decided]:
+    """Set the faces of a photograph against whom its card names.
+
+    Args:
+        faces: As decided without it.
+        card: Whom it names, each with the score of the largest face; none where there is no card.
+        compared: Who of these has references that faces were compared with.
+    """
+    if not card:
+        return list(faces)
+    if not faces:
+        return [
+            Decided(-number, "needs_review", None, (each,), ("no_face", "card_only"))
+            for number, each in enumerate(card, 1)
+        ]
+    named = {each.subject for each in card}
+    raised = _raised(faces, named)
+    if any(face.subject in named for face in raised):
+        return raised
+    if any(face.state != "unmatched" for face in faces):
+        return [
+            face if face.state == "unmatched" else face.doubted("sequence_conflict")
+            for face in faces
+        ]
+    # nobody was recognised: the largest face is who stood before the camera
+    reason: Reason = "sequence_conflict" if named & set(compared) else "card_only"
+    largest, others = faces[0], faces[1:]
+    first = [*card, *(each for each in largest.candidates if each.subject not in named)]
+    shown = Decided(largest.number, "unmatched", None, tuple(first[:MOST_CANDIDATES]))
+    return [shown.doubted(reason), *others]
+
+
+def unknown_to_faces(subject: SubjectId) -> Candidate:
+    """Return somebody whom a card names and no face was compared with."""
+    return Candidate(subject, _UNCOMPARED, _UNCOMPARED)
+
+
+def _raised(faces: Sequence[Decided], named: Collection[SubjectId]) -> list[Decided]:
+    """Give faces that were to be looked at to their best candidate, where a card names it too."""
+    taken = {face.subject for face in faces if face.subject is not None}
+    raised: list[Decided] = []
+    for face in faces:
+        best = face.best
+        if best is None or face.state != "needs_review" or best in taken or best not in named:
+            raised.append(face)
+        else:
+            taken.add(best)
+            raised.append(face.matched())
+    return raised
+
+
+def _named(subject: SubjectId) -> tuple[Candidate, ...]:
+    return (unknown_to_faces(subject),)

@@ -1,0 +1,239 @@
+"""Galleries: loaded once, renewed as far as they have changed, dropped when there is no room."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kit.database import Pool
+from kit.sealing import CannotOpen, Vault
+from proto.agencies import Agency, AgencyId
+from proto.errors import NotFound
+from proto.matching import EraseReference, EraseSubject, WithdrawConsent
+from services.matching import gallery as galleries
+from services.matching.gallery import Galleries, Gallery, Whose
+from tests.integration.jobs.book import until
+from tests.integration.matching.day import Day, portrait
+from tests.integration.matching.reader import EMBEDDER, base
+
+_ROOM = 1 << 20
+
+
+@pytest.fixture
+async def kept(pool: Pool, vault: Vault) -> AsyncIterator[Galleries]:
+    kept = Galleries(pool, vault, _ROOM)
+    yield kept
+    await kept.close()
+
+
+def whose(day: Day, agency: Agency, version: str = EMBEDDER.version) -> Whose:
+    return Whose(day.studio.account, agency.id, version, EMBEDDER.dimensions)
+
+
+def people(gallery: Gallery) -> list[int]:
+    return [int(each) for each in gallery.references.subjects]
+
+
+async def test_it_is_what_was_embedded(day: Day, kept: Galleries, pool: Pool) -> None:
+    agency, subjects = await day.agency(3)
+    await day.studio.references(agency, subjects[1], await day.photo(portrait(2, 0.95)))
+    await day.build(agency)
+    gallery = await kept.get(whose(day, agency))
+    assert people(gallery) == [each.id for each in subjects]
+    assert list(np.diff(gallery.references.starts)) == [1, 2, 1]
+    assert np.allclose(gallery.references.matrix[0], base(1), atol=1e-6)
+    assert np.allclose(gallery.references.matrix[3], base(3), atol=1e-6)
+    # what lies in the database says nothing without the key
+    rows = await pool.fetch(
+        "SELECT embedding FROM matching.reference_photos WHERE agency_id = $1", agency.id
+    )
+    plain = base(1).astype("<f4").tobytes()
+    assert len(rows) == 4
+    assert all(plain not in row["embedding"] for row in rows)
+    assert await kept.get(whose(day, agency)) is gallery
+
+
+async def test_it_is_loaded_once_however_many_ask(
+    day: Day, kept: Galleries, counted: list[int]
+) -> None:
+    agency, _ = await day.agency(3)
+    found = await asyncio.gather(*(kept.get(whose(day, agency)) for _ in range(20)))
+    assert len({id(each) for each in found}) == 1
+    assert counted == [3]
+
+
+async def test_only_what_is_new_is_unsealed(day: Day, kept: Galleries, counted: list[int]) -> None:
+    agency, subjects = await day.agency(3)
+    before = await kept.get(whose(day, agency))
+    await day.studio.references(agency, subjects[0], await day.photo(portrait(1, 0.96)))
+    await day.build(agency)
+    after = await kept.get(whose(day, agency))
+    assert counted == [3, 1]
+    assert people(after) == people(before)
+    assert (after.references.matrix[[0, 2, 3]] == before.references.matrix).all()
+    assert after.version > before.version
+    # and what is gone is gone, without anything being read
+    await day.studio.ask(EraseSubject, agency.id, subject_id=subjects[1].id)
+    left = await kept.get(whose(day, agency))
+    assert people(left) == [subjects[0].id, subjects[2].id]
+    assert counted == [3, 1]
+
+
+async def test_a_reference_embedded_anew_is_read_anew(
+    day: Day, kept: Galleries, counted: list[int], pool: Pool, vault: Vault
+) -> None:
+    agency, _ = await day.agency(2)
+    await kept.get(whose(day, agency))
+    other = vault.seal(base(7).astype("<f4").tobytes(), day.studio.account)
+    await pool.execute(
+        "UPDATE matching.reference_photos SET embedding = $2, embedded_at = clock_timestamp() "
+        "WHERE id = (SELECT min(id) FROM matching.reference_photos WHERE agency_id = $1)",
+        agency.id,
+        other,
+    )
+    await pool.execute(
+        "UPDATE matching.agencies SET gallery = gallery + 1 WHERE id = $1", agency.id
+    )
+    gallery = await kept.get(whose(day, agency))
+    assert counted == [2, 1]
+    assert np.allclose(gallery.references.matrix[0], base(7), atol=1e-6)
+    assert np.allclose(gallery.references.matrix[1], base(2), atol=1e-6)
+
+
+async def test_whatever_is_taken_away_is_gone_at_the_next_question(
+    day: Day, kept: Galleries
+) -> None:
+    agency, subjects = await day.agency(3)
+    await kept.get(whose(day, agency))
+    (reference,) = await day.studio.references(agency, subjects[0])
+    await day.studio.ask(
+        EraseReference, agency.id, subject_id=subjects[0].id, reference=reference.id
+    )
+    assert people(await kept.get(whose(day, agency))) == [each.id for each in subjects[1:]]
+    await day.studio.ask(WithdrawConsent, agency.id)
+    assert people(await kept.get(whose(day, agency))) == []
+
+
+async def test_embedders_are_kept_apart(day: Day, kept: Galleries) -> None:
+    agency, subjects = await day.agency(2)
+    assert people(await kept.get(whose(day, agency, "another"))) == []
+    assert people(await kept.get(whose(day, agency))) == [each.id for each in subjects]
+
+
+async def test_another_account_has_no_gallery_of_it(day: Day, kept: Galleries) -> None:
+    agency, _ = await day.agency(1)
+    other = Day(day.studio.other(), day.reader)
+    with pytest.raises(NotFound):
+        await kept.get(whose(other, agency))
+    nobody = Whose(day.studio.account, AgencyId(2**62), EMBEDDER.version, EMBEDDER.dimensions)
+    with pytest.raises(NotFound):
+        await kept.get(nobody)
+
+
+async def test_what_was_longest_unused_makes_room(
+    day: Day, pool: Pool, vault: Vault, counted: list[int]
+) -> None:
+    agencies = [(await day.agency(people))[0] for people in (1, 2, 3)]
+    small, middle, large = (whose(day, agency) for agency in agencies)
+    sizes = Galleries(pool, vault, _ROOM)
+    for each in (small, middle, large):
+        await sizes.get(each)
+    room = sizes.kept_bytes - 1
+    await sizes.close()
+    assert sizes.kept_bytes == 0
+    counted.clear()
+
+    kept = Galleries(pool, vault, room)
+    for each in (small, middle, small, large, small):
+        await kept.get(each)
+    assert kept.kept_bytes <= room
+    assert counted == [1, 2, 3]
+    await kept.get(middle)
+    assert counted == [1, 2, 3, 2]
+    # one that is larger than the room is kept as long as it is asked for
+    tiny = Galleries(pool, vault, 1)
+    assert await tiny.get(large) is await tiny.get(large)
+    await tiny.get(small)
+    assert counted == [1, 2, 3, 2, 3, 1]
+    await asyncio.gather(kept.close(), tiny.close())
+
+
+async def test_what_nobody_asks_for_is_dropped(day: Day, pool: Pool, vault: Vault) -> None:
+    agency, _ = await day.agency(1)
+    kept = Galleries(pool, vault, _ROOM, idle_seconds=0.05)
+    await kept.get(whose(day, agency))
+
+    async def is_empty() -> bool:
+        return kept.kept_bytes == 0
+
+    await until(is_empty)
+    await kept.get(whose(day, agency))
+    assert kept.kept_bytes > 0
+    await kept.close()
+
+
+async def test_who_stops_waiting_does_not_stop_the_others(
+    day: Day, kept: Galleries, counted: list[int]
+) -> None:
+    agency, _ = await day.agency(2)
+    waiting = [asyncio.create_task(kept.get(whose(day, agency))) for _ in range(3)]
+    while not counted:
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+    done = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(done[0], asyncio.CancelledError)
+    assert all(isinstance(each, Gallery) for each in done[1:])
+
+
+async def test_with_another_key_nothing_is_compared(day: Day, pool: Pool) -> None:
+    agency, _ = await day.agency(1)
+    other = Galleries(
+        pool, Vault(["another secret of 32 characters, or more"], "embeddings"), _ROOM
+    )
+    with pytest.raises(CannotOpen):
+        await other.get(whose(day, agency))
+    await other.close()
+
+
+async def test_an_embedding_moved_to_another_account_cannot_be_opened(
+    day: Day, kept: Galleries, pool: Pool
+) -> None:
+    agency, _ = await day.agency(1)
+    other = Day(day.studio.other(), day.reader)
+    theirs, _ = await other.agency(1)
+    await pool.execute(
+        "UPDATE matching.reference_photos SET embedding = (SELECT embedding "
+        "FROM matching.reference_photos WHERE agency_id = $1) WHERE agency_id = $2",
+        agency.id,
+        theirs.id,
+    )
+    with pytest.raises(CannotOpen):
+        await kept.get(whose(other, theirs))
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many embeddings were unsealed at a time."""
+    found: list[int] = []
+    unsealed = Galleries._unsealed
+
+    def count(self: Galleries, whose: Whose, rows: Any, ids: Any, *more: Any) -> None:
+        found.append(len(ids))
+        unsealed(self, whose, rows, ids, *more)
+
+    monkeypatch.setattr(Galleries, "_unsealed", count)
+    return found
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+async def test_the_size_of_steps_changes_nothing(
+    day: Day, kept: Galleries, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    agency, subjects = await day.agency(5)
+    monkeypatch.setattr(galleries, "_AT_ONCE", at_once)
+    gallery = await kept.get(whose(day, agency))
+    assert people(gallery) == [each.id for each in subjects]
+    for number, row in enumerate(gallery.references.matrix, 1):
+        assert np.allclose(row, base(number), atol=1e-6)
