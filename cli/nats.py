@@ -25,6 +25,7 @@ from proto.accounts import (
     SetOutbound,
 )
 from proto.events import STREAM
+from proto.facereader import GetEmbedder, ReadFaces
 from proto.jobs import STREAM as WORK
 from proto.jobs import (
     AddItems,
@@ -39,6 +40,8 @@ from proto.jobs import (
     StartJob,
     TakeItem,
 )
+from proto.matching import MATCH_KIND, REFERENCE_KIND
+from proto.qr import GetSorted
 from proto.wallet import Attach, Grant, Reconcile, Refund, Release, Settle
 
 OPERATOR = "operator"
@@ -102,6 +105,15 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
     "qr": (GetJob.subject, GetItems.subject, *_works_on("qr_sheet")),
     "facecrop": (CheckServiceKey.subject, *_works_on("face_crop")),
     "cardreader": (CheckServiceKey.subject, *_works_on("card_read")),
+    "facereader": (CheckServiceKey.subject,),
+    "matching": (
+        ReadFaces.subject,
+        GetEmbedder.subject,
+        GetJob.subject,
+        GetSorted.subject,
+        *_works_on(MATCH_KIND),
+        *_works_on(REFERENCE_KIND),
+    ),
     "gateway": (
         "accounts.>",
         "wallet.>",
@@ -110,12 +122,13 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
         "qr.>",
         "facecrop.>",
         "cardreader.>",
+        "matching.>",
         "webhooks.>",
     ),
 }
 """What each service says, besides answering what it is asked itself.
 
-The one that reads strangers' pictures must not be able to top up a wallet.
+Those that read strangers' pictures must not be able to top up a wallet.
 """
 
 MAY_HEAR: Mapping[str, tuple[str, ...]] = {"gateway": ("progress.>",)}

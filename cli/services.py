@@ -24,6 +24,8 @@ NAMES = (
     "qr",
     "facecrop",
     "cardreader",
+    "facereader",
+    "matching",
     "gateway",
 )
 

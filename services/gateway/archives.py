@@ -1,13 +1,7 @@
-"""One ZIP of everything that a job made, written while it is being sent.
+"""Everything that a face crop job made, as one ZIP."""
 
-Photographs do not get smaller by packing, so nothing is packed; whatever the size of the archive, a
-piece of one file is in memory.
-"""
-
-import time
-import zipfile
 from collections.abc import AsyncIterator
-from typing import IO, cast
+from contextlib import aclosing
 
 from kit.storage import Storage
 from proto.facecrop import Portrait
@@ -15,6 +9,7 @@ from proto.ids import StorageKey
 from proto.jobs import Item
 from services.gateway import table
 from services.gateway.portraits import files, outcome_of
+from services.gateway.zips import Zip
 
 _HEADINGS = (
     "filename",
@@ -33,26 +28,6 @@ _HEADINGS = (
     "flags",
     "warnings",
 )
-_READABLE_BY_ALL = 0o644 << 16
-
-
-class _Buffer:
-    """Where the ZIP is written to, until it is sent."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        pass
-
-    def take(self) -> bytes:
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        return taken
 
 
 async def of_portraits(storage: Storage, items: AsyncIterator[Item]) -> AsyncIterator[bytes]:
@@ -61,10 +36,9 @@ async def of_portraits(storage: Storage, items: AsyncIterator[Item]) -> AsyncIte
     Raises ObjectNotFound in the middle when a file is not there any more, so that a part is not
     taken for the whole.
     """
-    buffer = _Buffer()
     lines: list[tuple[object, ...]] = [_HEADINGS]
     packed: set[StorageKey] = set()
-    with zipfile.ZipFile(cast("IO[bytes]", buffer), "w", zipfile.ZIP_STORED) as archive:
+    with Zip() as archive:
         async for item in items:
             if item.order is None:
                 continue
@@ -76,20 +50,12 @@ async def of_portraits(storage: Storage, items: AsyncIterator[Item]) -> AsyncIte
                 if key in packed:
                     continue
                 packed.add(key)
-                _, pieces = await storage.stream(key)
-                with archive.open(_entry(key.rpartition("/")[2]), "w") as entry:
+                name = key.rpartition("/")[2]
+                async with aclosing(archive.add_stored(name, storage, key)) as pieces:
                     async for piece in pieces:
-                        entry.write(piece)
-                        yield buffer.take()
-                yield buffer.take()
-        archive.writestr(_entry("receipt.csv"), table.rows(lines))
-    yield buffer.take()
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, time.gmtime()[:6])
-    entry.external_attr = _READABLE_BY_ALL
-    return entry
+                        yield piece
+        archive.add("receipt.csv", table.rows(lines))
+    yield archive.take()
 
 
 def _line(item: Item, portrait: Portrait | None) -> tuple[object, ...]:

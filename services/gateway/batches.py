@@ -20,6 +20,7 @@ from proto.ids import JobId, StorageKey
 from proto.jobs import MOST_ADDED, AddItems, CreateJob, Job, NewItem, StartJob
 from proto.wallet import Reservation
 from services.gateway.billing import Order
+from services.gateway.paging import parts
 from services.gateway.resources import BILLING, BUS
 
 BEGIN_SECONDS = 120.0
@@ -45,6 +46,8 @@ class Batch:
     """A folder that the job needs, and that is removed when it closes."""
     hand_over: Callable[[], Awaitable[None]] | None = None
     """What is still to be done for the work to be possible, once the tokens are held."""
+    job: JobId | None = None
+    """Its id, where somebody has to know it before; one that nobody has used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,11 @@ class PerhapsBegun(Exception):
 async def begin(app: web.Application, caller: Caller, order: Order, batch: Batch) -> Begun:
     """Begin a job, or find the one that an earlier attempt of the same call has begun.
 
+    What costs nothing has no hold, by which an earlier attempt could be found: it begins again.
     Raises InsufficientTokens, SpendCapReached, QueueFull, Unavailable, PerhapsBegun.
     """
-    hold = await app[BILLING].hold(caller, order)
-    job = JobId(uuid4())
+    hold = await app[BILLING].hold(caller, order) if order.tokens else None
+    job = batch.job or JobId(uuid4())
     try:
         if batch.hand_over is not None:
             await batch.hand_over()
@@ -82,14 +86,14 @@ async def begin(app: web.Application, caller: Caller, order: Order, batch: Batch
 
 
 async def _begin(
-    bus: Bus, caller: Caller, order: Order, batch: Batch, hold: Reservation, job: JobId
+    bus: Bus, caller: Caller, order: Order, batch: Batch, hold: Reservation | None, job: JobId
 ) -> Begun:
     draft = await bus.request(
         CreateJob(
             account=caller.account,
             job=job,
             kind=batch.kind,
-            hold=hold.number,
+            hold=hold.number if hold is not None else 0,
             unit_tokens=order.unit_price,
             total=sum(item.units for item in batch.items),
             details=batch.details,
@@ -123,14 +127,10 @@ async def _start(bus: Bus, start: StartJob) -> Job:
 
 def _pages(items: Sequence[NewItem]) -> list[list[NewItem]]:
     """Cut items into lists that fit into messages."""
-    pages: list[list[NewItem]] = []
-    size = _MOST_BYTES
-    for item in items:
-        # a name takes up to four bytes a letter, an item's own fields some more
-        weight = len(item.work) + len(item.name.encode()) + 50
-        if size + weight > _MOST_BYTES or len(pages[-1]) == MOST_ADDED:
-            pages.append([])
-            size = 0
-        pages[-1].append(item)
-        size += weight
-    return pages
+    # a name takes up to four bytes a letter, an item's own fields some more
+    return parts(
+        items,
+        lambda item: len(item.work) + len(item.name.encode()) + 50,
+        most=MOST_ADDED,
+        most_bytes=_MOST_BYTES,
+    )

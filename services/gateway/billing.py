@@ -48,6 +48,11 @@ class Order:
     call: UUID | None = None
     """The call with an idempotency key that it is for: a call is paid for once."""
 
+    @property
+    def tokens(self) -> int:
+        """What is held for it; 0 for what is free."""
+        return self.units * self.unit_price
+
 
 class Charge:
     """A hold on tokens while work is under way; say what was consumed before leaving."""
@@ -110,8 +115,8 @@ class Billing:
         """
         return await self._hold(caller, order, order.work_seconds + self._lease_margin)
 
-    async def give_up(self, hold: Reservation, account: AccountId, job: JobId) -> None:
-        """Undo what this attempt has begun of a job, and give the tokens back.
+    async def give_up(self, hold: Reservation | None, account: AccountId, job: JobId) -> None:
+        """Undo what this attempt has begun of a job, and give the tokens back if any are held.
 
         Another attempt of the same call may use the same hold for a job of its own meanwhile; then
         the hold is left to that one.
@@ -129,7 +134,7 @@ class Billing:
             hold = await self._bus.request(
                 Reserve(
                     account=caller.account,
-                    tokens=order.units * order.unit_price,
+                    tokens=order.tokens,
                     key=f"call:{call}:{attempt}",
                     operation=order.operation,
                     units=order.units,
@@ -145,10 +150,10 @@ class Billing:
             "this idempotency key was tried too often without success; use another"
         )
 
-    async def _undo(self, hold: Reservation, account: AccountId, job: JobId) -> None:
+    async def _undo(self, hold: Reservation | None, account: AccountId, job: JobId) -> None:
         cancelled = await self._repeat(CancelJob(account=account, job=job), self._lease_margin)
         # a job that was there ends its hold itself; with one that cannot be asked, the hold lapses
-        if cancelled == "missing":
+        if cancelled == "missing" and hold is not None:
             release = Release(account=account, number=hold.number)
             await self._repeat(release, self._lease_margin)
 

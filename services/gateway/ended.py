@@ -1,5 +1,6 @@
 """What a job came to, by what was done in it."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -7,10 +8,12 @@ import msgspec
 from aiohttp import web
 
 from kit.bus import decoder
+from proto.agencies import AgencyId, MatchId
 from proto.cardreader import KIND as CARD_READ
 from proto.facecrop import KIND as FACE_CROP
 from proto.ids import JobId
 from proto.jobs import GetItems, Item, Job, JobState
+from proto.matching import MATCH_KIND, REFERENCE_KIND, FileMatched
 from proto.qr import KIND as QR_SHEET
 from proto.qr import DrawnSheet, GetSorted, ReasonCount, SortedFile, SortOptions
 from services.gateway.identity import ACCOUNT
@@ -65,7 +68,7 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: JobState
     progress: ProgressBody
     kind: str
-    """What is done: face_crop, qr_sheet, card_read."""
+    """What is done: face_crop, qr_sheet, card_read, face_match, face_reference."""
     total_files: int
     """Or subjects, of a sheet of cards."""
     succeeded: int
@@ -74,7 +77,8 @@ class JobBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens_deducted: int
     tokens_refunded: int | None = None
     """What came back; known once it has ended."""
-    wallet_transaction_id: str
+    wallet_transaction_id: str | None = None
+    """Left out where it costs nothing."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -115,8 +119,29 @@ class SortJobBody(JobBody, frozen=True, kw_only=True, omit_defaults=True):
     """What somebody should look at, how often."""
 
 
+class MatchTaskBody(JobBody, frozen=True, kw_only=True, omit_defaults=True):
+    """A match; its results are at `GET /v1/services/studio/matching/jobs/{match_job_id}/results`.
+
+    A photograph whose faces are of nobody, or need review, has succeeded as well.
+    """
+
+    match_job_id: MatchId
+    agency_id: AgencyId
+
+
+class ReferencesTaskBody(JobBody, frozen=True, kw_only=True, omit_defaults=True):
+    """References that are built; `GET /v1/services/studio/matching/references` lists problems."""
+
+    agency_id: AgencyId
+
+
 def body(job: Job) -> JobBody:
     """Return where a job stands."""
+    if job.kind == MATCH_KIND:
+        match, agency = MatchId(int(job.details["match"])), AgencyId(int(job.details["agency"]))
+        return MatchTaskBody(**_facts(job), match_job_id=match, agency_id=agency)
+    if job.kind == REFERENCE_KIND:
+        return ReferencesTaskBody(**_facts(job), agency_id=AgencyId(int(job.details["agency"])))
     return JobBody(**_facts(job))
 
 
@@ -133,8 +158,6 @@ async def of_job(request: web.Request, job: Job, start: int, limit: int) -> JobB
 
 async def of_shoot(request: web.Request, job: Job, start: int, limit: int) -> JobBody:
     """Return what came of a shoot: a page of its photographs from the number `start`."""
-    if not job.succeeded:
-        return body(job)
     options = msgspec.json.decode(job.details["options"], type=SortOptions)
     files: list[SortedFile] = []
     while True:
@@ -180,12 +203,29 @@ async def items(request: web.Request, job: Job, after: int, limit: int) -> tuple
     return found, more
 
 
-async def result_of(request: web.Request, job: Job, item: Item) -> Cropped | SheetBody | None:
+async def all_items(request: web.Request, job: Job) -> AsyncIterator[Item]:
+    """Yield every item of a job by number."""
+    after, more = -1, True
+    while more:
+        found, more = await items(request, job, after, _IN_MESSAGE)
+        for item in found:
+            yield item
+            after = item.number
+
+
+async def result_of(
+    request: web.Request, job: Job, item: Item
+) -> Cropped | SheetBody | FileMatched | None:
     """Return what came of one item, where that can be said of one."""
     if job.kind == FACE_CROP:
         return await of_item(links(request), job, item)
-    if job.kind == QR_SHEET and item.result is not None:
+    if item.result is None:
+        return None
+    if job.kind == QR_SHEET:
         return await body_of(links(request), decoder(DrawnSheet).decode(item.result))
+    if job.kind == MATCH_KIND:
+        matched: FileMatched = decoder(FileMatched).decode(item.result)
+        return matched
     return None
 
 
@@ -196,7 +236,7 @@ def links(request: web.Request) -> Links:
 
 def progress(ended: int, total: int) -> ProgressBody:
     """Return how far a job is."""
-    percentage = round(100 * ended / total, 1)
+    percentage = round(100 * ended / total, 1) if total else 100.0
     return ProgressBody(current=ended, total=total, percentage=percentage)
 
 
@@ -231,7 +271,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "cancelled": job.cancelled,
         "tokens_deducted": job.deducted,
         "tokens_refunded": job.deducted - job.consumed if job.closed else None,
-        "wallet_transaction_id": job.transaction_id,
+        "wallet_transaction_id": job.transaction_id if job.hold else None,
         "created_at": job.created_at,
         "started_at": job.started_at,
         "ended_at": job.closed_at,

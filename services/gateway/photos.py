@@ -11,17 +11,20 @@ from aiohttp import web
 from msgspec import Meta
 
 from proto.accounts import Caller
+from proto.agencies import File, FileId
 from proto.errors import Unavailable
 from proto.ids import StorageKey
-from proto.jobs import Job, NewItem
+from proto.jobs import MOST_ITEMS, Job, NewItem
+from proto.matching import GetFiles
 from proto.photos import RemotePhoto, StoredPhoto
 from services.gateway import names
 from services.gateway.batches import Batch, PerhapsBegun, begin
 from services.gateway.billing import Order
 from services.gateway.identity import ACCOUNT, CALLER
 from services.gateway.problems import Problem
-from services.gateway.resources import SETTINGS, STORAGE
+from services.gateway.resources import BUS, SETTINGS, STORAGE
 from services.gateway.uploads import receive
+from services.gateway.whose import OfShoot
 
 _MOST_URL_BYTES = 4096
 """An item of a job has no room for many more."""
@@ -37,6 +40,8 @@ class Photo:
     source: StoredPhoto | RemotePhoto
     sameness: bytes
     """Equal for photos that are the same: a digest of the file, or of the URL."""
+    file: FileId | None = None
+    """Which file of an agency's job it is, where it is one."""
 
 
 @dataclass(slots=True)
@@ -83,10 +88,30 @@ async def uploaded(request: web.Request) -> AsyncIterator[Sent]:
             await storage.delete_folder(folder)
 
 
+async def of_shoot(request: web.Request, about: OfShoot, sha256: bytes) -> Sent:
+    """Return the photos of an agency's job, by id. Raises NotFound, Problem for none or too many.
+
+    They stay where they are: the job that works on them has no folder of its own to remove.
+    """
+    found: list[Photo] = []
+    after: int | None = 0
+    while after is not None and len(found) <= MOST_ITEMS:
+        page = await request.app[BUS].request(GetFiles(**about, after=after, limit=500))
+        found += [_of_agency(file) for file in page.files]
+        after = page.next_after
+    check_count(len(found), MOST_ITEMS)
+    return Sent(found, sha256)
+
+
 def remote(url: str) -> Photo:
     """Return a photo to be fetched."""
     digest = hashlib.sha256(url.encode("utf-8", "replace")).digest()
     return Photo(names.of_url(url), RemotePhoto(url=url), digest)
+
+
+def _of_agency(file: File) -> Photo:
+    source = StoredPhoto(key=StorageKey(file.key)) if file.key else RemotePhoto(url=file.url)
+    return Photo(file.filename, source, str(file.id).encode(), file.id)
 
 
 def check_count(count: int, at_most: int) -> None:

@@ -27,6 +27,7 @@ from proto.qr import (
 )
 from services.gateway.batches import Batch, Begun, begin
 from services.gateway.billing import Order
+from services.gateway.paging import parts
 from services.gateway.portraits import Links
 from services.gateway.resources import BILLING, BUS
 
@@ -131,16 +132,12 @@ async def _drawn(bus: Bus, request: DrawSheet, seconds: float) -> DrawnSheet:
 
 def _parts(subjects: Sequence[Subject]) -> list[list[Subject]]:
     """Cut subjects into lists that fit into messages."""
-    parts: list[list[Subject]] = []
-    size = _MOST_BYTES
-    for subject in subjects:
-        weight = len(msgspec.msgpack.encode(subject))
-        if size + weight > _MOST_BYTES or len(parts[-1]) == MOST_ADDED:
-            parts.append([])
-            size = 0
-        parts[-1].append(subject)
-        size += weight
-    return parts
+    return parts(
+        subjects,
+        lambda subject: len(msgspec.msgpack.encode(subject)),
+        most=MOST_ADDED,
+        most_bytes=_MOST_BYTES,
+    )
 
 
 class SheetBody(msgspec.Struct, frozen=True, kw_only=True):

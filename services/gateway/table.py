@@ -8,10 +8,12 @@ from datetime import datetime
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def rows(lines: Iterable[Iterable[object]]) -> bytes:
+def rows(lines: Iterable[Iterable[object]], delimiter: str = ",") -> bytes:
     """Return lines of CSV; moments in ISO 8601, nothing for None."""
     text = io.StringIO()
-    csv.writer(text).writerows([_cell(value) for value in line] for line in lines)
+    csv.writer(text, delimiter=delimiter).writerows(
+        [_cell(value) for value in line] for line in lines
+    )
     return text.getvalue().encode()
 
 

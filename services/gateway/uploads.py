@@ -25,6 +25,8 @@ class UploadedFile:
     filename: str
     key: StorageKey
     sha256: bytes
+    size: int
+    """In bytes."""
 
 
 @dataclass(slots=True)
@@ -82,11 +84,12 @@ async def _take(
         key = StorageKey(f"{folder}/{len(upload.files)}")
         room = settings.max_upload_bytes - upload.size
         digest = hashlib.sha256()
-        upload.size += await storage.put_stream(
+        size = await storage.put_stream(
             key, _digested(part, digest), max_bytes=min(settings.max_file_bytes, room)
         )
+        upload.size += size
         filename = shown(part.filename or "")
-        upload.files.append(UploadedFile(filename, key, digest.digest()))
+        upload.files.append(UploadedFile(filename, key, digest.digest(), size))
     elif part.name:
         if len(upload.fields) == _MOST_FIELDS:
             raise Problem(422, "INVALID_REQUEST", "the form has too many fields")

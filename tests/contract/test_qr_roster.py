@@ -28,6 +28,7 @@ SUBJECTS = [
         "name": name,
         "class_name": of_class,
         "lines": [],
+        "reference_photo_url": "",
     }
     for row, (id_, name, of_class) in enumerate(PEOPLE, 2)
 ]
@@ -63,6 +64,7 @@ async def test_a_roster_is_read_and_shown(client: Client) -> None:
         "first_name": None,
         "last_name": None,
         "class_name": 2,
+        "reference_photo_url": None,
     }
     assert all(0 < column["confidence"] <= 1 for column in body["columns"].values() if column)
     assert body["subjects"] == SUBJECTS

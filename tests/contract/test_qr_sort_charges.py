@@ -43,6 +43,7 @@ async def test_a_small_shoot_is_sorted_at_once(client: Client, shoot: Shoot) -> 
         "role": "photo",
         "people": [{"kind": "subject", "student_id": "S0001", "name": "Name 1", "class_name": ""}],
         "reasons": [],
+        "file_id": None,
         "code": "",
         "message": "",
     }

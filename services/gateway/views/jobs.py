@@ -13,15 +13,18 @@ from proto.errors import NotAllowed, Unavailable
 from proto.facecrop import KIND as FACE_CROP
 from proto.ids import JobId
 from proto.jobs import CancelJob, GetEnded, GetJob, GetJobs, Item, Job
+from proto.matching import MATCH_KIND, REFERENCE_KIND
 from proto.qr import KIND as QR_SHEET
-from services.gateway import archives
+from services.gateway import archives, downloads
 from services.gateway.ended import (
     CropJobBody,
     JobBody,
+    MatchTaskBody,
+    ReferencesTaskBody,
     SheetJobBody,
     SortJobBody,
+    all_items,
     body,
-    items,
     of_job,
     progress,
     result_of,
@@ -36,8 +39,14 @@ from services.gateway.views.shapes import ASKING, ErrorBody
 
 operations = Operations("Jobs")
 
-_SCOPES: tuple[Scope, ...] = ("jobs", "facecrop", "qr")
-_SCOPE_OF: dict[str, Scope] = {FACE_CROP: "facecrop", QR_SHEET: "qr", CARD_READ: "qr"}
+_SCOPES: tuple[Scope, ...] = ("jobs", "facecrop", "qr", "matching")
+_SCOPE_OF: dict[str, Scope] = {
+    FACE_CROP: "facecrop",
+    QR_SHEET: "qr",
+    CARD_READ: "qr",
+    MATCH_KIND: "matching",
+    REFERENCE_KIND: "matching",
+}
 """Which scope begins jobs of a kind."""
 _TASK = Parameter("task_id", "path", "The task_id of the answer that began the job")
 _ANSWERS = {404: ErrorBody, **ASKING}
@@ -47,7 +56,7 @@ _RESULTS = 500
 """On a page, unless asked for another number."""
 _IN_MESSAGE = 200
 _RETRY_MS = 2000
-_BODIES = (JobBody, CropJobBody, SheetJobBody, SortJobBody)
+_BODIES = (JobBody, CropJobBody, SheetJobBody, SortJobBody, MatchTaskBody, ReferencesTaskBody)
 
 Status = Literal["queued", "running", "completed", "failed", "cancelled"]
 
@@ -192,22 +201,8 @@ async def archive(request: web.Request) -> web.StreamResponse:
         raise Problem(409, "NO_ARCHIVE", "only the files of face crop jobs come as an archive")
     if not found.closed:
         raise Problem(409, "JOB_NOT_ENDED", "the archive is there once the job has ended")
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "application/zip",
-            "Content-Disposition": f'attachment; filename="{found.id}.zip"',
-            "Cache-Control": "private, no-store",
-            "X-Request-Id": request["request_id"],
-        }
-    )
-    await response.prepare(request)
-    async with broken_off(request):
-        if request.method != "HEAD":
-            pieces = archives.of_portraits(request.app[STORAGE], _all_items(request, found))
-            async for piece in pieces:
-                await response.write(piece)
-        await response.write_eof()
-    return response
+    pieces = archives.of_portraits(request.app[STORAGE], all_items(request, found))
+    return await downloads.send(request, pieces, "application/zip", f"{found.id}.zip")
 
 
 async def _follow(
@@ -241,18 +236,12 @@ async def _job(request: web.Request) -> Job:
 
 
 def _may_see(request: web.Request, job: Job) -> bool:
-    """Whether the caller may see jobs of this kind: a key that may begin them, or see all."""
+    """Whether the caller may see such a job: a key that may begin them, or see all."""
     caller: Caller = request[CALLER]
-    return caller.scopes is None or bool({"jobs", _SCOPE_OF.get(job.kind)} & set(caller.scopes))
-
-
-async def _all_items(request: web.Request, job: Job) -> AsyncIterator[Item]:
-    after, more = -1, True
-    while more:
-        found, more = await items(request, job, after, _IN_MESSAGE)
-        for item in found:
-            yield item
-            after = item.number
+    enough = {"jobs", _SCOPE_OF.get(job.kind)}
+    if "match" in job.details:  # the portraits of a yearbook, too
+        enough.add("matching")
+    return caller.scopes is None or bool(enough & set(caller.scopes))
 
 
 async def _ended(request: web.Request, job: Job, heard: int) -> AsyncIterator[Item]:

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from proto.agencies import AgencyId, ShootId
 from proto.cardreader import KIND, ReadCards
 from proto.errors import Unavailable
 from proto.ids import StorageKey
@@ -30,6 +31,7 @@ from services.gateway.views.shapes import (
     InsufficientTokensBody,
     SpendCapBody,
 )
+from services.gateway.whose import OfShoot, asking
 
 operations = Operations("QR cards")
 
@@ -55,10 +57,15 @@ class SortWish(msgspec.Struct, frozen=True, kw_only=True):
     """false if only one of several cameras with equal clocks photographs the cards."""
 
 
-class SortByUrl(SortWish, frozen=True, kw_only=True):
-    """Photographs to fetch, in the order of the shoot."""
+class SortByReference(SortWish, frozen=True, kw_only=True):
+    """Photographs to fetch, in the order of the shoot; or those of an agency's job."""
 
-    image_urls: list[Url]
+    image_urls: list[Url] | None = None
+    files_of_job: ShootId | None = None
+    """Instead: the id of an agency's job, all of whose photographs are sorted. A match may then go
+    by the answer, as its `sort_task_id`."""
+    agency_id: AgencyId | None = None
+    """Whose job that is."""
 
 
 class SortForm(SortWish, frozen=True, kw_only=True):
@@ -77,7 +84,7 @@ class SortForm(SortWish, frozen=True, kw_only=True):
         409: ErrorBody,
         **ERROR_ANSWERS,
     },
-    body=SortByUrl,
+    body=SortByReference,
     form=SortForm,
     scope="qr",
     charges=True,
@@ -85,13 +92,24 @@ class SortForm(SortWish, frozen=True, kw_only=True):
 async def sort(request: web.Request) -> web.Response:
     """Read the cards in the photographs of a shoot and give each photograph to its subject.
 
-    Send a form with `file[]` parts, or JSON with `image_urls`.
+    Send a form with `file[]` parts, JSON with `image_urls`, or JSON with `files_of_job` and
+    `agency_id`.
     """
     if request.content_type == "application/json":
         body, sha256 = await read_long_json(
-            request, SortByUrl, request.app[SETTINGS].max_url_list_bytes
+            request, SortByReference, request.app[SETTINGS].max_url_list_bytes
         )
-        return await _sorted(request, photos.by_url(request, body.image_urls, sha256), body)
+        if body.image_urls is not None and body.files_of_job is None and body.agency_id is None:
+            return await _sorted(request, photos.by_url(request, body.image_urls, sha256), body)
+        if body.image_urls is None and body.files_of_job is not None and body.agency_id is not None:
+            about: OfShoot = {
+                **asking(request),
+                "agency": body.agency_id,
+                "shoot": body.files_of_job,
+            }
+            return await _sorted(request, await photos.of_shoot(request, about, sha256), body)
+        sentence = "send image_urls, or files_of_job with its agency_id"
+        raise Problem(422, "INVALID_REQUEST", sentence)
     async with photos.uploaded(request) as sent:
         return await _sorted(request, sent, _wish(sent.fields))
 
@@ -122,7 +140,9 @@ async def _begun(request: web.Request, sent: Sent, wish: SortWish, asked: Order)
         asked,
         kind=KIND,
         work=[
-            msgspec.msgpack.encode(ReadCards(account=account, photo=photo.source))
+            msgspec.msgpack.encode(
+                ReadCards(account=account, photo=photo.source, file_id=photo.file)
+            )
             for photo in sent.photos
         ],
         details={"operation": OPERATION, "options": msgspec.json.encode(options).decode()},

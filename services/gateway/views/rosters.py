@@ -31,7 +31,8 @@ class RosterForm(msgspec.Struct, frozen=True, kw_only=True):
     encoding: str = ""
     """If the guess was wrong: utf-8, windows-1258 …"""
     columns: str = field(default="")
-    """JSON, if the guess was wrong: {"student_id": 0, "name": 2, "class_name": 3}."""
+    """JSON, if the guess was wrong: {"student_id": 0, "name": 2, "class_name": 3}; there may be
+    first_name, last_name and reference_photo_url too."""
 
 
 class ColumnBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,8 @@ class RosterSubjectBody(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     class_name: str
     lines: list[str]
+    reference_photo_url: str
+    """For the subjects of an agency; "" for none."""
 
 
 class RosterProblemBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +89,11 @@ class RosterBody(msgspec.Struct, frozen=True, kw_only=True):
 )
 async def preview_roster(request: web.Request) -> web.Response:
     """Read a CSV or XLSX file: its columns guessed, its subjects, and what is wrong row by row."""
+    return web.Response(body=await read_uploaded(request), content_type="application/json")
+
+
+async def read_uploaded(request: web.Request) -> bytes:
+    """Read the roster that a form brings. Returns a RosterBody as JSON. Raises Problem."""
     storage = request.app[STORAGE]
     folder = StorageKey(f"uploads/{request[ACCOUNT]}/{uuid4()}")
     try:
@@ -104,8 +112,7 @@ async def preview_roster(request: web.Request) -> web.Response:
             ),
             _READING_SECONDS,
         )
-        written = await storage.get(read.key, 10 * _MOST_ROSTER_BYTES)
-        return web.Response(body=written, content_type="application/json")
+        return await storage.get(read.key, 10 * _MOST_ROSTER_BYTES)
     finally:
         await storage.delete_folder(folder)
 

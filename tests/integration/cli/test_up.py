@@ -24,6 +24,8 @@ PARTS = (
     "qr",
     "facecrop",
     "cardreader",
+    "facereader",
+    "matching",
     "gateway",
 )
 RECOVERY_SECONDS = 60.0

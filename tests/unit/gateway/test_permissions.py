@@ -95,3 +95,13 @@ def test_everything_that_charges_wants_a_member_and_a_scope() -> None:
     charging = [each for each in operations() if each.charges]
     assert charging
     assert all(each.role == "member" and each.scopes for each in charging)
+
+
+def test_matching_takes_its_scope_and_whoever_may_look_may_only_look() -> None:
+    found = [each for each in operations() if "/agencies" in each.path or "/matching/" in each.path]
+    assert len(found) > 35
+    for each in found:
+        assert each.scopes == ("matching",)
+        assert each.role == ("read_only" if each.method == "GET" else "member")
+    charging = {each.path.rpartition("/")[2] for each in found if each.charges}
+    assert charging == {"match-job", "yearbook"}

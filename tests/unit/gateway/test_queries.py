@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
@@ -6,8 +7,18 @@ from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
 from proto.errors import NotFound
+from proto.matching import GetAgencies
 from services.gateway.problems import Problem
-from services.gateway.queries import identifier, moment, month, whole_number
+from services.gateway.queries import (
+    checked,
+    identifier,
+    identifier_in_query,
+    moment,
+    month,
+    number_in_path,
+    number_in_query,
+    whole_number,
+)
 
 
 def request(**query: str) -> web.Request:
@@ -82,3 +93,33 @@ def test_what_cannot_be_an_id_is_not_found() -> None:
     found = make_mocked_request("GET", "/x", match_info={"id": "../1"})
     with pytest.raises(NotFound):
         identifier(found, "id", "API key")
+
+
+@pytest.mark.parametrize("text", ["1", "9223372036854775807", "007"])
+def test_numbers_that_may_be_ids(text: str) -> None:
+    in_path = make_mocked_request("GET", "/x", match_info={"agency_id": text})
+    assert number_in_path(in_path, "agency_id", "agency") == int(text)
+    assert number_in_query(request(agency_id=text), "agency_id") == int(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.0", "x", "", "9223372036854775808", "9" * 40, "٣"])
+def test_numbers_that_cannot_be_ids_are_not_found(text: str) -> None:
+    in_path = make_mocked_request("GET", "/x", match_info={"agency_id": text})
+    with pytest.raises(NotFound, match="no such agency"):
+        number_in_path(in_path, "agency_id", "agency")
+    with pytest.raises(NotFound, match="no such agency"):
+        number_in_query(request(agency_id=text), "agency_id")
+
+
+def test_ids_that_must_be_given_are_asked_for() -> None:
+    with pytest.raises(Problem, match="which agency_id"):
+        number_in_query(request(), "agency_id")
+    with pytest.raises(Problem, match="which task_id"):
+        identifier_in_query(request(), "task_id", "job")
+    with pytest.raises(NotFound):
+        identifier_in_query(request(task_id="x"), "task_id", "job")
+
+
+def test_what_a_message_does_not_take_is_told() -> None:
+    with pytest.raises(Problem, match="limit"):
+        checked({"account": uuid4(), "limit": 0}, GetAgencies)
