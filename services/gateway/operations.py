@@ -1,6 +1,7 @@
 """Routes that describe themselves: what a handler takes and answers, for OpenAPI and for people."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ from proto.accounts import Role, Scope
 from services.gateway.problems import Problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_TEXT_SHOWN = re.compile(r"matching regex '\^\(\?=\.\*\[\^.*'(?= |$)")
+"""How msgspec tells of text that shows nothing: the pattern begins with `proto.qr.SHOWN`."""
+
 Body = TypeVar("Body")
 
 
@@ -128,6 +132,11 @@ async def read_json(request: web.Request, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.ValidationError as error:
-        raise Problem(422, "INVALID_REQUEST", str(error)) from error
+        raise Problem(422, "INVALID_REQUEST", _readable(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "MALFORMED_JSON", "the body is not valid JSON") from error
+
+
+def _readable(error: msgspec.ValidationError) -> str:
+    """Return what is wrong as somebody can read it who does not read patterns."""
+    return _TEXT_SHOWN.sub("with a visible character and without control characters", str(error))

@@ -59,7 +59,7 @@ async def test_two_agencies_may_have_the_same_student_ids(studio: Studio) -> Non
 
 async def test_student_ids_are_told_apart_and_ordered_as_they_are_written(studio: Studio) -> None:
     agency = await studio.agency()
-    written = ["a", "A", "B", "\u00e9", "e\u0301", "10", "9", "\U0001f600", "\uffee", " ", "a "]
+    written = ["a", "A", "B", "\u00e9", "e\u0301", "10", "9", "\U0001f600", "\uffee", "a "]
     await studio.subjects(agency, *(new_subject(0, student_id=each) for each in written))
     shown = [each.student_id for each in await studio.everybody(agency)]
     assert shown == sorted(written)
