@@ -101,6 +101,7 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
         f"$JS.API.STREAM.CREATE.{WORK}",
         f"$JS.API.CONSUMER.INFO.{WORK}.*",
         f"$JS.API.CONSUMER.DURABLE.CREATE.{WORK}.*",
+        f"$JS.API.CONSUMER.DELETE.{WORK}.*",
     ),
     "qr": (GetJob.subject, GetItems.subject, *_works_on("qr_sheet")),
     "facecrop": (CheckServiceKey.subject, *_works_on("face_crop")),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from kit.bus import Bus
@@ -138,8 +139,7 @@ class Sweeping:
         for kind in names:
             handed_out = await self._pool.fetchval(HANDED_OUT, kind)
             try:
-                queue = await jetstream.consumer_info(STREAM, kind)
-                there = (queue.num_pending or 0) + (queue.num_ack_pending or 0)
+                there = await _tickets(jetstream, kind)
             except NotFoundError:
                 await kinds.declare_queues(jetstream, names)
                 there = 0
@@ -178,6 +178,29 @@ class Sweeping:
             log.info("removed uploads left behind", count=len(old))
         # what a writer that was killed midway left has no key yet
         await self._storage.delete_unfinished(StorageKey("uploads"), before)
+
+
+async def _tickets(jetstream: JetStreamContext, kind: str) -> int:
+    """Return how many tickets of a kind are in its queue or with workers.
+
+    Raises NotFoundError when there is no queue, also when there was one of an earlier stream: where
+    a stream is removed and made again at once, nats-server may give the new one's consumer the
+    place where the old one's was, and it then waits for messages that may be hours away. It is
+    removed.
+    """
+    queue = await jetstream.consumer_info(STREAM, kind)
+    # asked for after the queue, so that it cannot be behind what the queue has seen
+    last = await _last_of(jetstream)
+    if queue.delivered is not None and queue.delivered.stream_seq > last:
+        log.warning("queue of an earlier stream removed", kind=kind)
+        await jetstream.delete_consumer(STREAM, kind)
+        raise NotFoundError
+    return (queue.num_pending or 0) + (queue.num_ack_pending or 0)
+
+
+async def _last_of(jetstream: JetStreamContext) -> int:
+    """Return the number of the latest message of the stream."""
+    return (await jetstream.stream_info(STREAM)).state.last_seq
 
 
 def _count(status: str) -> int:

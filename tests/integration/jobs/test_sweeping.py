@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import web
+from nats.js import JetStreamContext
 
 from kit.bus import Bus
 from kit.database import Pool
@@ -63,6 +64,33 @@ async def test_items_whose_tickets_are_lost_are_handed_out_again(
     await book.work(account, job, [2, 3, 4, 5])
     assert (await book.job(account, job)).consumed == 12
     assert await balance(book.bus, account) == (9_988, 0)
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_queue_that_is_ahead_of_its_stream_is_made_anew(
+    book: Book, account: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nats-server may leave it when a stream is removed and made again at once.
+
+    It does so once in many times, so here the stream only seems to be a new one.
+    """
+    job = await book.start(account, 6)
+    await book.hand_out()
+    await book.work(account, job, [0, 1])
+    jetstream = book.bus.client.jetstream()
+    before = await jetstream.consumer_info(STREAM, KIND)
+    await jetstream.purge_stream(STREAM)
+
+    async def of_a_new_stream(_: JetStreamContext) -> int:
+        return 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeping, "_last_of", of_a_new_stream)
+        assert await book.sweeping.look_for_lost() == 4
+    assert (await jetstream.consumer_info(STREAM, KIND)).created != before.created
+    assert await book.hand_out() == 4
+    await book.work(account, job, [2, 3, 4, 5])
+    assert (await book.job(account, job)).consumed == 12
 
 
 @pytest.mark.usefixtures("at_once")
