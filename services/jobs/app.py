@@ -37,7 +37,7 @@ def build(settings: Settings) -> web.Application:
             closing = Closing(pool, bus, storage)
             handing_out = HandingOut(pool, bus, settings.queue_depth)
             sweeping = Sweeping(pool, bus, storage, closing, settings)
-            await kinds.declare_queues(bus.client.jetstream(), await kinds.names(pool))
+            await kinds.declare_queues(bus, await kinds.names(pool))
             endpoints = Endpoints(pool, bus, closing, settings, handing_out.wake)
             tasks = [
                 asyncio.create_task(task)

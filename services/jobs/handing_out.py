@@ -162,4 +162,4 @@ class HandingOut:
             await self._pool.execute(
                 TAKE_BACK, ticket.account, ticket.job, ticket.number, row["handed_out"]
             )
-            await kinds.declare_queues(self._bus.client.jetstream(), [kind])
+            await kinds.declare_queues(self._bus, [kind])

@@ -1,5 +1,8 @@
 """The kinds of work that engines have said they do, and the queue of each."""
 
+import time
+from weakref import WeakKeyDictionary
+
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -10,10 +13,12 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
+from nats.js.errors import NotFoundError
 
 from kit.bus import Bus
 from kit.database import Pool
 from kit.streams import declare_consumer, declare_stream
+from proto.errors import Unavailable
 from proto.jobs import STREAM, SUBJECTS, RegisterKind, work_subject
 
 REGISTER = """
@@ -43,12 +48,18 @@ ACK_SECONDS = 15.0
 """A worker that is silent for so long is gone, and its ticket is given to another."""
 
 
+GONE_SECONDS = 3.0
+"""For which a stream that was there must be gone before it is made again. nats-server 2.9 removes
+the files of a stream after it has said that the stream is removed, those of a new one with them."""
+
+_missing: WeakKeyDictionary[Bus, float | None] = WeakKeyDictionary()
+"""Since when the stream that a connection has seen is gone; None while it is there."""
+
+
 async def register(pool: Pool, bus: Bus, request: RegisterKind) -> None:
-    """Note a kind and make its queue."""
+    """Note a kind and make its queue. Raises Unavailable while that has to wait."""
     await pool.execute(REGISTER, request.kind, request.most_seconds, request.most_attempts)
-    jetstream = bus.client.jetstream()
-    await declare_stream(jetstream, WORK)
-    await declare_consumer(jetstream, STREAM, consumer(request.kind))
+    await declare_queues(bus, [request.kind])
 
 
 async def names(pool: Pool) -> list[str]:
@@ -56,11 +67,31 @@ async def names(pool: Pool) -> list[str]:
     return [row["name"] for row in await pool.fetch(NAMES)]
 
 
-async def declare_queues(jetstream: JetStreamContext, kinds: list[str]) -> None:
-    """Make the queues that are not there, which is after a server lost them."""
+async def declare_queues(bus: Bus, kinds: list[str]) -> None:
+    """Make the queues that are not there, which is after a server lost them.
+
+    Raises Unavailable where the stream was lost a moment ago.
+    """
+    jetstream = bus.client.jetstream()
+    if bus in _missing:
+        await _must_have_been_gone(bus, jetstream)
     await declare_stream(jetstream, WORK)
+    _missing[bus] = None
     for kind in kinds:
         await declare_consumer(jetstream, STREAM, consumer(kind))
+
+
+async def _must_have_been_gone(bus: Bus, jetstream: JetStreamContext) -> None:
+    """Raise Unavailable for a stream that is missing, but was there a moment ago."""
+    try:
+        await jetstream.stream_info(STREAM)
+    except NotFoundError:
+        now = time.monotonic()
+        since = _missing[bus]
+        if since is None:
+            since = _missing[bus] = now
+        if now - since < GONE_SECONDS:
+            raise Unavailable("the work queue was lost, and is made again in a moment") from None
 
 
 def consumer(kind: str) -> ConsumerConfig:

@@ -141,7 +141,7 @@ class Sweeping:
             try:
                 there = await _tickets(jetstream, kind)
             except NotFoundError:
-                await kinds.declare_queues(jetstream, names)
+                await kinds.declare_queues(self._bus, names)
                 there = 0
             except NatsError as error:
                 log.warning("queue not seen", kind=kind, error=str(error))
@@ -177,7 +177,8 @@ class Sweeping:
         if old:
             log.info("removed uploads left behind", count=len(old))
         # what a writer that was killed midway left has no key yet
-        await self._storage.delete_unfinished(StorageKey("uploads"), before)
+        for place in ("uploads", "outputs", "photos"):
+            await self._storage.delete_unfinished(StorageKey(place), before)
 
 
 async def _tickets(jetstream: JetStreamContext, kind: str) -> int:

@@ -45,7 +45,8 @@ async def everything_is_done_once(caller: Caller, task: str, count: int) -> None
     assert sorted(item["ended"] for item in items) == list(range(1, count + 1))
     (hold,) = await caller.read_book(HOLDS, caller.account)
     assert (hold["state"], hold["consumed"]) == ("settled", 2 * count)
-    files = caller.files("outputs")
+    # what a worker that was killed had half written has no key, and is swept later
+    files = [path for path in caller.files("outputs") if "#" not in path.name]
     kinds = Counter(path.stem.rpartition("_")[2] for path in files)
     assert kinds == {"orig": count, "md": count}
     await asyncio.to_thread(_all_load, files)

@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from nats.js.errors import NotFoundError
 
+from proto.errors import Unavailable
 from proto.ids import AccountId, JobId
 from proto.jobs import STREAM, CancelJob, Ticket
 from services.jobs import kinds
@@ -153,6 +155,7 @@ async def test_what_a_full_queue_does_not_take_stays_in_the_book(
     shallow: Book, account: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await shallow.bus.client.jetstream().delete_stream(STREAM)
+    monkeypatch.setattr(kinds, "GONE_SECONDS", 0.0)
     monkeypatch.setattr(kinds, "WORK", kinds.WORK.evolve(max_msgs=3))
     await shallow.endpoints.register_kind(kind())
     job = await shallow.start(account, 10)
@@ -168,10 +171,30 @@ async def test_what_a_full_queue_does_not_take_stays_in_the_book(
     assert (shown.state, shown.succeeded, shown.consumed) == ("completed", 10, 20)
 
 
-async def test_a_queue_that_is_gone_is_made_again(shallow: Book, account: AccountId) -> None:
+async def test_a_queue_that_is_gone_is_made_again(
+    shallow: Book, account: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "GONE_SECONDS", 0.0)
     await shallow.bus.client.jetstream().delete_stream(STREAM)
     job = await shallow.start(account, 3)
     await shallow.hand_out()
     assert await shallow.states(account, job) == ["waiting"] * 3
     await done_in_order(shallow, 3)
     assert (await shallow.job(account, job)).state == "completed"
+
+
+async def test_a_queue_that_was_there_a_moment_ago_is_not_made_again_at_once(
+    shallow: Book, account: AccountId
+) -> None:
+    job = await shallow.start(account, 3)
+    jetstream = shallow.bus.client.jetstream()
+    await jetstream.delete_stream(STREAM)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="in a moment"):
+            await shallow.endpoints.register_kind(kind())
+    with pytest.raises(NotFoundError):
+        await jetstream.stream_info(STREAM)
+    await asyncio.sleep(kinds.GONE_SECONDS)
+    await shallow.endpoints.register_kind(kind())
+    await shallow.hand_out()
+    assert await shallow.states(account, job) == ["queued"] * 3

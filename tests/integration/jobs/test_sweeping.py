@@ -16,7 +16,7 @@ from kit.storage import Storage
 from proto.errors import NotFound
 from proto.ids import AccountId, StorageKey
 from proto.jobs import STREAM
-from services.jobs import sweeping
+from services.jobs import kinds, sweeping
 from tests.integration.jobs.book import (
     BROKEN,
     DONE,
@@ -37,6 +37,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever could be lost or overdue is taken for it at once."""
     monkeypatch.setattr(sweeping, "_LOST_AFTER", timedelta())
     monkeypatch.setattr(sweeping, "_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(kinds, "GONE_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("at_once")
