@@ -36,6 +36,15 @@ lint: setup
 bench name *options: setup models
     @shift && {{ python }} -m bench.{{ name }} "$@"
 
+# Replace every service under load for two minutes, and see that no request fails
+[no-exit-message]
+rolling-restart *options: setup models
+    @ROLLING_RESTART_SECONDS=120 {{ python }} -m pytest tests/chaos/test_rolling_restart.py -s "$@"
+
+# Add new messages to those that older versions are held to have sent
+record-messages: setup
+    @{{ python }} -m tests.unit.proto.recording
+
 # Make the virtual environments, and install nats-server where it is missing
 setup:
     @sh cli/setup.sh
@@ -52,6 +61,25 @@ docs: setup
 docs-check: setup
     @{{ python }} -m cli docs --check
 
+# Check rules, dashboards and runbooks: with promtool, and with Prometheus beside a stack that runs
+[no-exit-message]
+metrics-check: setup models
+    @sh deploy/prometheus/get.sh
+    @{{ python }} -m cli.dashboards check
+    @{{ python }} -m pytest tests/unit/rules tests/unit/dashboards tests/integration/metrics
+
+# Write the manifests that are made from the code: deploy/k8s, deploy/docker, deploy/nats
+k8s: setup
+    @{{ python }} -m cli.deployment write
+
+# Look at both overlays as a cluster would get them: schemas, confinement, settings, network
+k8s-check: setup
+    @{{ python }} -m cli.deployment check
+
+# Lint Dockerfiles and compose.yaml, and rehearse the steps of the image in a clean folder
+docker-check: setup
+    @{{ python }} -m cli.deployment images
+
 # Compile requirements/*.in into lock files with hashes
 lock: setup
     #!/bin/sh
@@ -65,6 +93,8 @@ lock: setup
     }
     pin runtime
     pin dev
+    pin builder
+    pin schemas
     pin triton
     pin triton-server --no-deps
     pin sources --no-deps

@@ -14,6 +14,10 @@ _MOST_PER_MINUTE = 1_000_000
 _MOST_DAYS = 3650
 _MOST_LINES = 1000
 _MOST_JOBS = 200
+_MOST_PHOTOS = 100_000
+_MOST_CALLERS = 256
+_FEWEST_MEGAPIXELS = 0.1
+_MOST_MEGAPIXELS = 100.0
 _ACCOUNT = "ACCOUNT|EMAIL"
 _PLANS = get_args(PlanName)
 
@@ -28,10 +32,12 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_running(commands)
+    _add_looking(commands)
     _add_operating(commands)
     _add_jobs(commands)
     _add_trust(commands)
     _add_building(commands)
+    _add_deploying(commands)
     return top
 
 
@@ -59,7 +65,56 @@ def _add_running(commands: _Commands) -> None:
         help="addresses that may be fetched although they are not public",
     )
     _add_home(up)
+    restart = _add(
+        commands, "restart", "Replace running services, each once its successor is ready."
+    )
+    restart.add_argument("services", nargs="*", metavar="SERVICE", help="all of them if left out")
+    _add_home(restart)
     _add(commands, "demo", "Send a photograph through a stack of its own, and show what happens.")
+
+
+def _add_looking(commands: _Commands) -> None:
+    doctor = _add(commands, "doctor", "Look at everything that is needed, and say what to mend.")
+    doctor.add_argument(
+        "--service",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="take the environment for that of this service; may be repeated",
+    )
+    doctor.add_argument("--json", action="store_true", help="print the report for programs")
+    _add_home(doctor)
+
+    bench = _add(commands, "bench", "Send photographs to a running gateway, and time the answers.")
+    bench.add_argument("--url", help="of the gateway; that of the stack in the home if left out")
+    bench.add_argument(
+        "--key",
+        metavar="FILE",
+        help="file with an API key or an access token, - for standard input; DARKROOM_KEY, or the"
+        " demo account of the stack in the home, if left out",
+    )
+    bench.add_argument(
+        "--photos", type=_photos, default=50, metavar="N", help="to send (default: 50)"
+    )
+    bench.add_argument(
+        "--megapixels", type=_megapixels, default=12.0, metavar="MP", help="of each (default: 12)"
+    )
+    bench.add_argument(
+        "--file", type=Path, metavar="JPEG", help="a photograph of your own in place of ours"
+    )
+    bench.add_argument(
+        "--callers", type=_callers, default=4, metavar="C", help="at a time (default: 4)"
+    )
+    bench.add_argument("--preset", default="school", help="as icp_type (default: school)")
+    bench.add_argument("--enhance", action="store_true", help="have the portraits sharpened")
+    bench.add_argument(
+        "--most-tokens",
+        type=_tokens,
+        required=True,
+        metavar="TOKENS",
+        help="that may be spent; nothing is sent if it could be more",
+    )
+    _add_home(bench)
 
 
 def _add_operating(commands: _Commands) -> None:
@@ -167,6 +222,53 @@ def _add_building(commands: _Commands) -> None:
     docs.add_argument("--check", action="store_true", help="only fail if they are out of date")
 
 
+def _add_deploying(commands: _Commands) -> None:
+    migrate = _add(commands, "migrate", "Bring the tables of DATABASE_URL to this version.")
+    migrate.add_argument("services", nargs="*", metavar="SERVICE", help="all of them if left out")
+    streams = _add(commands, "streams", "Make the streams of the bus, with copies on its servers.")
+    _add_replicas(streams)
+
+    secrets = _group(commands, "secrets", "Fresh secrets for a deployment, printed once.")
+    _add(secrets, "secrets environment", "Print variables, for containers on one machine.")
+    manifests = _add(secrets, "secrets manifests", "Print objects, for `kubectl apply -f -`.")
+    manifests.add_argument("--namespace", default="darkroom", help="(default: darkroom)")
+
+    repository = _group(commands, "repository", "The built models in object storage.")
+    publish = _add(repository, "repository publish", "Send the built models to a URL.")
+    publish.add_argument("url", metavar="URL", help="s3://bucket/prefix, gs://, az://, file:///")
+    fetch = _add(repository, "repository fetch", "Take published models into a folder.")
+    fetch.add_argument("url", metavar="URL")
+    fetch.add_argument("folder", type=Path, metavar="FOLDER")
+    _add_backups(commands)
+
+
+def _add_backups(commands: _Commands) -> None:
+    backup = _group(commands, "backup", "Backups: taken, sent away, fetched, drilled.")
+    take = _add(backup, "backup take", "Write database and streams into a new folder.")
+    take.add_argument("folder", type=Path, metavar="FOLDER")
+    take.add_argument("--only", choices=("database", "streams"), help="one of the two")
+    _add_home(take)
+    store = _add(backup, "backup store", "Send a folder to BACKUP_URL; forget what is too old.")
+    store.add_argument("folder", type=Path, metavar="FOLDER")
+    store.add_argument("what", metavar="WHAT", help="kind of backup: postgresql, jetstream")
+    fetch = _add(backup, "backup fetch", "Take the newest backup of a kind into a new folder.")
+    fetch.add_argument("folder", type=Path, metavar="FOLDER")
+    fetch.add_argument("what", metavar="WHAT")
+    drill = _add(backup, "backup drill", "Restore a backup on empty servers, and look through it.")
+    drill.add_argument("folder", type=Path, metavar="FOLDER")
+    _add_replicas(drill)
+
+
+def _add_replicas(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--replicas",
+        type=int,
+        choices=(1, 3, 5),
+        default=1,
+        help="copies of each stream, at most as many as there are servers (default: 1)",
+    )
+
+
 def _add_home(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--home",
@@ -201,6 +303,30 @@ def _per_minute(text: str) -> int | None:
             f"a rate limit is a number from 1 to {_MOST_PER_MINUTE}, `plan` or `none`"
         )
     return int(text)
+
+
+def _photos(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_PHOTOS:
+        raise argparse.ArgumentTypeError(f"photographs are counted from 1 to {_MOST_PHOTOS}")
+    return int(text)
+
+
+def _callers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_CALLERS:
+        raise argparse.ArgumentTypeError(f"callers are counted from 1 to {_MOST_CALLERS}")
+    return int(text)
+
+
+def _megapixels(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not _FEWEST_MEGAPIXELS <= number <= _MOST_MEGAPIXELS:
+        raise argparse.ArgumentTypeError(
+            f"a photograph has {_FEWEST_MEGAPIXELS} to {_MOST_MEGAPIXELS} megapixels"
+        )
+    return number
 
 
 def _days(text: str) -> int:

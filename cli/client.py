@@ -93,6 +93,11 @@ class Client:
         token = await self._call("POST", "/v1/account/login", Token, json=form)
         self._headers = {"Authorization": f"Bearer {token.access_token}"}
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says who is calling; nothing before the login."""
+        return dict(self._headers)
+
     async def balance(self) -> int:
         """Return the tokens that can be spent."""
         return (await self._call("GET", "/v1/wallet", Wallet)).balance

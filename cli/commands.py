@@ -8,17 +8,27 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
-from cli import arguments, configuration, demo, jobs, operating, running
-from cli.errors import CommandFailed, Refused
+from cli import (
+    arguments,
+    configuration,
+    demo,
+    deploying,
+    elsewhere,
+    jobs,
+    operating,
+    orders,
+    running,
+    services,
+)
+from cli.errors import CommandFailed, NeedsMending, Refused
 from cli.home import PROJECT, Home
+from cli.progress import Progress
 from cli.stack import Wishes
 from kit import logs
 from kit.bus import Bus
 from proto.errors import Refusal
 
 Command: TypeAlias = Callable[[argparse.Namespace], Coroutine[Any, Any, None]]
-
-_CONNECT_SECONDS = 5.0
 
 
 def main(words: Sequence[str]) -> int:
@@ -39,6 +49,34 @@ def main(words: Sequence[str]) -> int:
 async def _up(options: argparse.Namespace) -> None:
     caller = os.environ | {"FETCH_ALLOW": options.fetch_allow}
     await running.up(Home(options.home), Wishes(port=options.port, caller=caller))
+
+
+async def _restart(options: argparse.Namespace) -> None:
+    names = options.services or services.NAMES
+    if unknown := sorted(set(names) - set(services.NAMES)):
+        raise CommandFailed(
+            f"There is no service {', '.join(unknown)}; there are {', '.join(services.NAMES)}."
+        )
+    progress = Progress()
+    async for replaced in orders.restart(Home(options.home), names):
+        progress.step(replaced.service, replaced.seconds)
+
+
+async def _doctor(options: argparse.Namespace) -> None:
+    # loads what every service needs, which the other commands need not wait for
+    from cli import doctor
+    from cli.doctoring import findings
+
+    report = await doctor.examine(Home(options.home), options.service)
+    print(findings.as_json(report) if options.json else findings.as_table(report))
+    if not report.ok:
+        raise NeedsMending("Something must be fixed.")
+
+
+async def _bench(options: argparse.Namespace) -> None:
+    from cli import operatorbench
+
+    await operatorbench.run(options)
 
 
 async def _demo(_: argparse.Namespace) -> None:
@@ -79,6 +117,9 @@ def _operating(command: operating.Command) -> Command:
 
 COMMANDS: Mapping[str, Command] = {
     "up": _up,
+    "restart": _restart,
+    "doctor": _doctor,
+    "bench": _bench,
     "demo": _demo,
     "account create": _operating(operating.create_account),
     "account plan": _operating(operating.change_plan),
@@ -99,22 +140,23 @@ COMMANDS: Mapping[str, Command] = {
     "config": _config,
     "models": _models,
     "docs": _docs,
+    **deploying.COMMANDS,
 }
 
 
 @asynccontextmanager
 async def _running_stack(options: argparse.Namespace) -> AsyncIterator[Bus]:
-    """Connect to the stack that runs in the home. Raises NotRunning, Refused."""
-    links = Home(options.home).links()
-    try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            bus = await Bus.connect(links.nats_url, "darkroom command")
-    except TimeoutError:
-        raise Refused("The message bus of the running stack does not answer.") from None
-    try:
-        yield bus
-    except Refusal as refusal:
-        sentence = str(refusal)
-        raise Refused(f"{sentence[:1].upper()}{sentence[1:]}.") from refusal
-    finally:
-        await bus.close()
+    """Connect to the stack that runs in the home, or to the one whose bus NATS_URL names.
+
+    Raises NotRunning, Refused.
+    """
+    if elsewhere.names_a_bus():
+        reached = elsewhere.bus()
+    else:
+        reached = elsewhere.connected(Home(options.home).links().nats_url)
+    async with reached as bus:
+        try:
+            yield bus
+        except Refusal as refusal:
+            sentence = str(refusal)
+            raise Refused(f"{sentence[:1].upper()}{sentence[1:]}.") from refusal

@@ -9,6 +9,8 @@ CommandFailed
 ├── Interrupted         asked to stop before everything was up
 ├── Refused             the stack answered, and said no
 ├── BooksWrong          a balance is not what its entries make
+├── NeedsMending        the doctor found something that must be fixed
+├── TooExpensive        a measurement could cost more tokens than was allowed
 └── DemoFailed          the demo was answered with something else than a portrait
 """
 
@@ -53,6 +55,14 @@ class Refused(CommandFailed):
 
 class BooksWrong(CommandFailed):
     """A balance is not what its entries make; every difference is in the message."""
+
+
+class NeedsMending(CommandFailed):
+    """The doctor found something that must be fixed; its report says what, and how."""
+
+
+class TooExpensive(CommandFailed):
+    """A measurement could cost more tokens than was allowed; nothing was sent."""
 
 
 class DemoFailed(CommandFailed):

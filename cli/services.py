@@ -1,6 +1,7 @@
 """Darkroom's own services as programs: what each is told, and when it is ready."""
 
 import importlib
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ import msgspec
 from cli.home import PROJECT, Home
 from cli.processes import Program
 from kit import settings
-from kit.lifecycle import Listen
+from kit.lifecycle import Listen, Trust
 from kit.settings import Setting
+from kit.tracing import Telemetry
 
 NAMES = (
     "accounts",
@@ -51,7 +53,8 @@ class Surroundings:
 def settings_of(service: str) -> list[Setting]:
     """List the settings that a service reads, its own before those that every service has."""
     kind: type[msgspec.Struct] = importlib.import_module(f"services.{service}.settings").Settings
-    return [*settings.describe(kind), *settings.describe(Listen), *_LOG_LEVEL]
+    common = [*settings.describe(Listen), *settings.describe(Trust)]
+    return [*settings.describe(kind), *common, *_LOG_LEVEL, *settings.describe(Telemetry)]
 
 
 _LOG_LEVEL = [Setting(name="LOG_LEVEL", meaning="Least severe log line to write", default="INFO")]
@@ -75,14 +78,18 @@ def program(
 ) -> Program:
     """Return how a service is run; `nats_url` carries its own name and password."""
     own = {"NATS_URL": nats_url, "OPERATOR_PORT": str(operator_port)}
+    told = environment(service, around) | own
     return Program(
         name=service,
         command=(sys.executable, "-m", f"services.{service}"),
-        environment=environment(service, around) | own,
+        environment=told,
         folder=PROJECT,
         log=home.logs / f"{service}.log",
         ready=partial(answers, f"http://127.0.0.1:{operator_port}/readyz"),
+        # nobody to hand over to; a service that is replaced gets SIGTERM
+        stop_signal=signal.SIGINT,
         stop_within_seconds=30.0,
+        sockets=(int(told["LISTEN_FD"]),) if "LISTEN_FD" in told else (),
     )
 
 

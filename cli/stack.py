@@ -1,14 +1,16 @@
 """The whole of Darkroom on one machine: which parts there are, in which order, how they meet."""
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
 import msgspec
 
 from cli import accounts, nats, ports, postgres, services, triton
-from cli.errors import Refused
-from cli.home import Home, Links, StackCard
+from cli.errors import Refused, StartFailed
+from cli.home import Home, Links, StackCard, Target
+from cli.processes import Program
 from cli.progress import Progress
 from cli.services import Surroundings
 from cli.supervisor import Supervisor
@@ -43,13 +45,21 @@ class Stack:
         self._wishes = wishes
         self._progress = progress
         self._published: tuple[StackCard, Links] | None = None
+        self._ports: dict[str, int] = {}
+        """Where each part tells how it is."""
+        self._listener: socket.socket | None = None
+        self._program: Callable[[str, int], Program] | None = None
+        """Makes the program of a service, given its operator's port."""
 
     async def start(self) -> StackCard:
         """Start everything, open the demo account, and return how it is reached.
 
         Raises PortTaken, ProgramMissing, StartFailed, Refused, Interrupted.
         """
-        gateway_port = ports.wanted(self._wishes.port)
+        # ours, and inherited by every gateway: while one takes over from another, or starts again
+        # after a fault, connections wait in it
+        self._listener = ports.listening(self._wishes.port)
+        gateway_port = self._listener.getsockname()[1]
         database_port, bus_port, http, grpc, metrics, *operator_ports = ports.free(
             5 + len(services.NAMES)
         )
@@ -68,6 +78,7 @@ class Stack:
                 "DATABASE_URL": links.database_url,
                 "HOST": "127.0.0.1",
                 "PORT": str(gateway_port),
+                "LISTEN_FD": str(self._listener.fileno()),
                 "TRITON_URL": models.url,
             },
             default={
@@ -79,20 +90,41 @@ class Stack:
             },
             caller=self._wishes.caller,
         )
-        await self.supervisor.start(
-            [
-                services.program(name, self._home, bus.url(name), port, around)
-                for name, port in zip(services.NAMES, operator_ports, strict=True)
-            ]
-        )
+
+        def program(name: str, port: int) -> Program:
+            return services.program(name, self._home, bus.url(name), port, around)
+
+        self._program = program
+        self._ports = dict(zip(services.NAMES, operator_ports, strict=True))
+        await self.supervisor.start([program(*each) for each in self._ports.items()])
         card = await self._open_demo_account(url, links)
+        if models.programs:
+            self._ports["triton"] = metrics
         self._published = card, links
         self._publish()
         return card
 
+    async def replace(self, service: str) -> float:
+        """Replace a running service by a new process of it; returns after how many seconds.
+
+        Nobody who asks it anything meanwhile notices. Raises StartFailed, and then the old one goes
+        on; Interrupted.
+        """
+        if self._program is None:
+            raise ValueError("the stack does not run")
+        before = self._ports[service]
+        (self._ports[service],) = ports.free(1)
+        try:
+            return await self.supervisor.replace(self._program(service, self._ports[service]))
+        except StartFailed:
+            self._ports[service] = before
+            raise
+
     async def stop(self) -> None:
         """Drain and stop everything; no process that was started is left."""
         await self.supervisor.stop()
+        if self._listener is not None:
+            self._listener.close()
 
     async def _database(self, port: int) -> postgres.Postgres:
         began = perf_counter()
@@ -119,4 +151,8 @@ class Stack:
         if self._published is not None:
             card, links = self._published
             card = msgspec.structs.replace(card, pids=self.supervisor.pids)
-            self._home.publish(card, links)
+            self._home.publish(card, links, [_target(*each) for each in self._ports.items()])
+
+
+def _target(part: str, port: int) -> Target:
+    return Target(targets=[f"127.0.0.1:{port}"], labels={"service": part})

@@ -1,4 +1,8 @@
-"""Keeps programs running: starts them in stages, starts again what dies, stops them in reverse."""
+"""Keeps programs running: starts them in stages, starts again what dies, stops them in reverse.
+
+A program is replaced by starting it once more, waiting until that process answers, and only then
+telling the old one to stop.
+"""
 
 import asyncio
 import signal
@@ -29,7 +33,7 @@ class Reporter(Protocol):
         """Say that something is wrong."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Running:
     """A program under supervision, and its process of the moment."""
 
@@ -38,6 +42,8 @@ class Running:
     since: float = field(default_factory=perf_counter)
     pause: float = _FIRST_PAUSE_SECONDS
     keeper: "asyncio.Task[None] | None" = None
+    replaced: bool = False
+    """Whether another process has taken over; then it is not started again."""
 
     def next_pause(self) -> float:
         """Return how long to wait before the next start: longer each time it dies young."""
@@ -57,6 +63,7 @@ class Supervisor:
         self._reporter = reporter
         self._on_change = on_change
         self._stages: list[list[Running]] = []
+        self._replacing = asyncio.Lock()
 
     @property
     def pids(self) -> dict[str, int]:
@@ -85,11 +92,52 @@ class Supervisor:
                 tell(running.process, signal.SIGKILL)
         self.stopping.set()
 
+    async def replace(self, program: Program) -> float:
+        """Put a new process in the place of one that runs, and return after how many seconds.
+
+        `program` has the name of the old one, and ports of its own; both run until the new process
+        answers. One is replaced at a time. Raises StartFailed, and then the old one goes on;
+        Interrupted.
+        """
+        async with self._replacing:
+            began = perf_counter()
+            stage, old = self._found(program.name)
+            new = Running(program, await spawn(program))
+            stage.append(new)
+            try:
+                await self._until_ready(new)
+            except StartFailed:
+                stage.remove(new)
+                tell(new.process, signal.SIGKILL)
+                await new.process.wait()
+                kill_group(new.process)
+                raise
+            new.keeper = asyncio.create_task(self._keep(new))
+            old.replaced = True
+            self._on_change()
+            await self._stop(old, old.program.replace_signal, old.program.replace_within_seconds)
+            stage.remove(old)
+            return perf_counter() - began
+
+    def _found(self, name: str) -> tuple[list[Running], Running]:
+        for stage in self._stages:
+            for running in stage:
+                if running.program.name == name:
+                    return stage, running
+        raise ValueError(f"{name} does not run here")
+
     async def stop(self) -> None:
         """Stop everything, the last stage first; kill what does not end in its time."""
         self.stopping.set()
         for stage in reversed(self._stages):
-            await asyncio.gather(*(self._stop(running) for running in stage))
+            await asyncio.gather(
+                *(
+                    self._stop(
+                        running, running.program.stop_signal, running.program.stop_within_seconds
+                    )
+                    for running in stage
+                )
+            )
         self._stages.clear()
 
     async def _start(self, program: Program, stage: list[Running]) -> None:
@@ -128,13 +176,16 @@ class Supervisor:
         while True:
             await running.process.wait()
             kill_group(running.process)
-            if await self._stopping_within(running.next_pause()):
+            if await self._is_over(running):
                 return
             self._reporter.complain(f"{name} {_ending(running.process)}; starting it again")
             try:
                 running.process = await spawn(running.program)
             except OSError as error:
                 self._reporter.complain(f"{name} cannot be run ({error})")
+                continue
+            if running.replaced:
+                tell(running.process, running.program.replace_signal)
                 continue
             running.since = perf_counter()
             self._on_change()
@@ -148,6 +199,12 @@ class Supervisor:
                 seconds = perf_counter() - running.since
                 self._reporter.complain(f"{name} is back after {seconds:.1f} s")
 
+    async def _is_over(self, running: Running) -> bool:
+        """Whether it is not to be started again; asked when it has ended, known after a pause."""
+        if running.replaced:
+            return True
+        return await self._stopping_within(running.next_pause()) or running.replaced
+
     async def _stopping_within(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
@@ -156,13 +213,12 @@ class Supervisor:
             return False
         return True
 
-    async def _stop(self, running: Running) -> None:
-        program = running.program
+    async def _stop(self, running: Running, how: signal.Signals, within: float) -> None:
         ended = running.keeper or asyncio.create_task(_wait(running.process))
-        tell(running.process, program.stop_signal)
-        await asyncio.wait({ended}, timeout=program.stop_within_seconds)
+        tell(running.process, how)
+        await asyncio.wait({ended}, timeout=within)
         if not ended.done():
-            self._reporter.complain(f"{program.name} does not stop; killing it")
+            self._reporter.complain(f"{running.program.name} does not stop; killing it")
         while not ended.done():
             tell(running.process, signal.SIGKILL)
             await asyncio.wait({ended}, timeout=1.0)

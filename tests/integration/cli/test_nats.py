@@ -50,7 +50,9 @@ async def connect(nats_server: nats.Nats) -> AsyncIterator[Connect]:
 
     async def make(user: str) -> Visitor:
         visitor = Visitor()
-        await visitor.client.connect(nats_server.url(user), error_cb=visitor.note)
+        await visitor.client.connect(
+            nats_server.url(user), error_cb=visitor.note, inbox_prefix=f"_INBOX.{user}"
+        )
         visitors.append(visitor)
         return visitor
 
@@ -63,6 +65,7 @@ async def connect(nats_server: nats.Nats) -> AsyncIterator[Connect]:
     ("user", "subject", "allowed"),
     [
         ("gateway", "wallet.reserve", True),
+        ("gateway", "wallet.attach", False),
         ("gateway", "accounts.login", True),
         ("gateway", "facecrop.crop-face", True),
         ("facecrop", "wallet.top-up", False),
@@ -186,6 +189,9 @@ async def test_a_service_asks_only_whom_it_must(
         ("matching", "facereader.read-faces", False),
         ("gateway", "qr.printed", False),
         ("facecrop", ">", False),
+        ("gateway", "_INBOX.gateway.>", True),
+        ("cardreader", "_INBOX.>", False),
+        ("cardreader", "_INBOX.gateway.>", False),
     ],
 )
 async def test_a_service_hears_only_what_it_is_asked(

@@ -274,3 +274,62 @@ def running(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+async def test_a_replaced_program_stops_once_its_successor_is_ready(
+    supervisor: Supervisor, program: Make, tmp_path: Path, told: Told
+) -> None:
+    old = "trap 'echo old >> order; exit' TERM; while :; do sleep 0.02; done"
+    new = "sleep 0.3; echo new >> order; touch ready; exec sleep 60"
+    await supervisor.start([program("a", old)])
+    before = supervisor.pids["a"]
+    await supervisor.replace(program("a", new, exists(tmp_path / "ready")))
+    assert (tmp_path / "order").read_text().split() == ["new", "old"]
+    assert not psutil.pid_exists(before)
+    assert psutil.pid_exists(supervisor.pids["a"])
+    assert supervisor.pids["a"] != before
+    assert told.complaints == []
+
+
+async def test_a_successor_that_does_not_start_leaves_the_old_one_running(
+    supervisor: Supervisor, program: Make, told: Told
+) -> None:
+    await supervisor.start([program("a", "exec sleep 60")])
+    before = supervisor.pids["a"]
+    with pytest.raises(StartFailed, match="exit code 3"):
+        await supervisor.replace(program("a", "exit 3", no))
+    assert supervisor.pids == {"a": before}
+    assert psutil.pid_exists(before)
+    os.kill(before, signal.SIGKILL)
+    await until(lambda: supervisor.pids["a"] != before)
+    assert len(told.complaints) >= 1, "and it is still looked after"
+
+
+async def test_a_successor_is_looked_after_as_the_old_one_was(
+    supervisor: Supervisor, program: Make, told: Told
+) -> None:
+    await supervisor.start([program("a", "exec sleep 60")])
+    await supervisor.replace(program("a", "exec sleep 61"))
+    successor = supervisor.pids["a"]
+    os.kill(successor, signal.SIGKILL)
+    await until(lambda: supervisor.pids["a"] != successor)
+    assert "sleep 61" in " ".join(psutil.Process(supervisor.pids["a"]).cmdline())
+
+
+async def test_a_stop_in_the_middle_of_a_replacement_leaves_nothing_behind(
+    supervisor: Supervisor, program: Make
+) -> None:
+    await supervisor.start([program("a", "exec sleep 60")])
+    replacing = asyncio.create_task(supervisor.replace(program("a", "exec sleep 61", no)))
+    family = psutil.Process()
+    await until(lambda: len(family.children()) > 1)
+    children = family.children()
+    await supervisor.stop()
+    with pytest.raises(Interrupted):
+        await replacing
+    assert [child.pid for child in children if psutil.pid_exists(child.pid)] == []
+
+
+async def test_what_does_not_run_cannot_be_replaced(supervisor: Supervisor, program: Make) -> None:
+    with pytest.raises(ValueError, match="b does not run here"):
+        await supervisor.replace(program("b", "exec sleep 60"))

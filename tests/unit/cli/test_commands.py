@@ -10,6 +10,7 @@ from cli.home import PROJECT
 def complete_words() -> list[list[str]]:
     """A command line of every command, with what it must be given."""
     needed = {
+        "bench": ["--most-tokens=10"],
         "account create": ["a@b.example"],
         "account plan": ["a@b.example", "pro"],
         "account limit": ["a@b.example", "none"],
@@ -23,6 +24,12 @@ def complete_words() -> list[list[str]]:
         "issuer remove": ["https://b.example"],
         "service issue-key": ["printcart"],
         "service set-outbound": ["headshot", "nats://headshot", "key"],
+        "repository publish": ["file:///models"],
+        "repository fetch": ["file:///models", "models"],
+        "backup take": ["backup"],
+        "backup store": ["backup", "postgresql"],
+        "backup fetch": ["backup", "postgresql"],
+        "backup drill": ["backup"],
     }
     return [[*words.split(), *needed.get(words, [])] for words in commands.COMMANDS]
 

@@ -1,0 +1,1 @@
+"""Grafana's dashboards, made from code; the files in deploy/grafana/dashboards come out of it."""

@@ -1,0 +1,1 @@
+"""Looking at an installation: what is wrong with it, and what would mend it."""
