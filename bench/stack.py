@@ -24,6 +24,8 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     password: str
     account_id: str
     pids: dict[str, int]
+    home: str = ""
+    """Its folder."""
 
 
 @asynccontextmanager
@@ -36,7 +38,7 @@ async def running(tokens: int) -> AsyncIterator[tuple[Stack, dict[str, str]]]:
             stdout=subprocess.DEVNULL,
         )
         try:
-            stack = await _ready(home / "stack.json", up)
+            stack = msgspec.structs.replace(await _ready(home / "stack.json", up), home=folder)
             _run(
                 "wallet",
                 "topup",

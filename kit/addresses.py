@@ -6,7 +6,7 @@ out because what `ipaddress.is_global` answers differs between patch releases of
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-_SPECIAL_4 = tuple(
+SPECIAL_4 = tuple(
     IPv4Network(network)
     for network in (
         "0.0.0.0/8",  # this host
@@ -26,10 +26,10 @@ _SPECIAL_4 = tuple(
         "240.0.0.0/4",  # reserved, and broadcast
     )
 )
-_GLOBAL_6 = IPv6Network("2000::/3")
+GLOBAL_6 = IPv6Network("2000::/3")
 """All that was ever given out. Loopback, local, multicast, compatible and translated IPv4 and the
 NAT64 prefix for private use (RFC 8215) lie outside."""
-_SPECIAL_6 = tuple(
+SPECIAL_6 = tuple(
     IPv6Network(network)
     for network in (
         "2001::/23",  # protocol assignments, Teredo among them
@@ -59,11 +59,11 @@ def is_public(text: str) -> bool:
     inside = _wrapped(address)
     if inside is not None:
         return _is_public_4(inside)
-    return address in _GLOBAL_6 and not any(address in network for network in _SPECIAL_6)
+    return address in GLOBAL_6 and not any(address in network for network in SPECIAL_6)
 
 
 def _is_public_4(address: IPv4Address) -> bool:
-    return not any(address in network for network in _SPECIAL_4)
+    return not any(address in network for network in SPECIAL_4)
 
 
 def _wrapped(address: IPv6Address) -> IPv4Address | None:

@@ -5,17 +5,20 @@ own `request` draws random bytes and starts a waiter for each call, which is a t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
-import nats
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from kit import context
+from kit import context, metrics, tracing
+from kit.tls import EncryptedClient, trusting
 from proto.errors import DeadlineExceeded, Internal, Refusal, Unavailable, every_refusal
 from proto.message import Request
 
@@ -32,6 +35,7 @@ API_KEY_HEADER = "X-API-Key"
 """What an internal caller shows to an engine whose operator asks for it."""
 
 _NO_RESPONDERS = "503"
+_ASKING = {"rpc.system": "nats"}
 
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
@@ -48,14 +52,26 @@ class Bus:
         self._sent = 0
 
     @classmethod
-    async def connect(cls, url: str, name: str) -> "Bus":
-        """Connect, for as long as it takes, and reconnect for ever; `name` shows in NATS' lists."""
+    async def connect(cls, url: str, name: str, authority: str = "") -> "Bus":
+        """Connect, for as long as it takes, and reconnect for ever; `name` shows in NATS' lists.
+
+        A `tls://` URL is spoken to only over TLS, with a certificate that `authority` signed: a
+        PEM file, or one of the machine's own authorities where none is named.
+        """
 
         async def report(error: Exception) -> None:
             log.warning("nats", error=str(error) or type(error).__name__)
 
-        client = await nats.connect(
-            url, name=name, max_reconnect_attempts=-1, reconnect_time_wait=0.5, error_cb=report
+        encrypted = url.startswith("tls://")
+        client = EncryptedClient() if encrypted else Client()
+        await client.connect(
+            url,
+            name=name,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,  # type: ignore[arg-type] # only slept for, so half a second is fine
+            error_cb=report,
+            inbox_prefix=_inbox_of(url),
+            tls=trusting(authority) if encrypted else None,
         )
         bus = cls(client)
         await client.subscribe(f"{bus._inbox}.*", cb=bus._take_reply)
@@ -75,6 +91,12 @@ class Bus:
         Raises the Refusal that came back, Unavailable when nobody listens or NATS is away, and
         DeadlineExceeded when no answer came in time (the work may have been done all the same).
         """
+        with _noted(request.subject):
+            return await self._request(request, timeout_seconds, api_key)
+
+    async def _request(
+        self, request: Request[Reply], timeout_seconds: float, api_key: str
+    ) -> Reply:
         timeout = min(timeout_seconds, context.seconds_left(timeout_seconds))
         if not self.connected:
             raise Unavailable(f"{request.subject}: the message bus is not connected")
@@ -106,6 +128,31 @@ class Bus:
         waiting = self._waiting.get(message.subject)
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
+
+
+@contextmanager
+def _noted(subject: str) -> Iterator[None]:
+    """Count, time and trace a question that is asked inside."""
+    started = perf_counter()
+    code = "INTERNAL"
+    with tracing.span(subject, "client", _ASKING):
+        try:
+            yield
+            code = "OK"
+        except Refusal as error:
+            code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = "CANCELLED"
+            raise
+        finally:
+            metrics.called(subject, code, perf_counter() - started)
+
+
+def _inbox_of(url: str) -> str:
+    """Return where answers to a user go: below a subject that no other user may listen to."""
+    user = urlsplit(url).username
+    return f"_INBOX.{user}" if user else "_INBOX"
 
 
 def _give_up(waiting: asyncio.Future[Msg], subject: str) -> None:

@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import asyncpg
 import structlog
+
+from kit import queries
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +46,14 @@ async def connect(url: str, *, at_most: int = 8) -> AsyncIterator[Pool]:
         min_size=1,
         max_size=at_most,
         command_timeout=30,
+        init=queries.watch,
         reset=_leave_as_it_is,
         # one that stops in the middle must not keep its rows from the others for ever
         server_settings={"idle_in_transaction_session_timeout": "30s"},
     )
     try:
-        yield pool
+        with queries.counted(pool):
+            yield pool
     finally:
         await pool.close()
 
@@ -80,6 +85,39 @@ async def migrate(url: str, service: str, folder: Path) -> list[str]:
         await connection.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the tables of one service stand against its migrations, by their names."""
+
+    applied: list[str]
+    pending: list[str]
+    edited: list[str]
+    """Applied, and since changed: what is in the database is not what stands in the file."""
+    unknown: list[str]
+    """Applied by a newer version, or by another one."""
+
+
+async def standing(
+    connection: "asyncpg.Connection[asyncpg.Record]", service: str, folder: Path
+) -> Standing:
+    """Compare the migrations of `folder` with those that were applied, and change nothing."""
+    known = dict(_migrations(folder))
+    rows = []
+    if await connection.fetchval("SELECT to_regclass('public.migrations') IS NOT NULL"):
+        rows = await connection.fetch(
+            "SELECT name, checksum FROM public.migrations WHERE service = $1", service
+        )
+    done = {row["name"]: row["checksum"] for row in rows}
+    return Standing(
+        applied=[name for name in known if name in done],
+        pending=[name for name in known if name not in done],
+        edited=[
+            name for name, text in known.items() if name in done and done[name] != _checksum(text)
+        ],
+        unknown=sorted(done.keys() - known.keys()),
+    )
+
+
 async def _apply(
     connection: "asyncpg.Connection[asyncpg.Record]", service: str, files: list[tuple[str, str]]
 ) -> list[str]:
@@ -89,7 +127,7 @@ async def _apply(
     done = {row["name"]: row["checksum"] for row in rows}
     applied = []
     for name, text in files:
-        checksum = hashlib.sha256(text.encode()).hexdigest()
+        checksum = _checksum(text)
         if name in done:
             if done[name] != checksum:
                 raise SchemaConflict(f"{service}: {name} was edited after it was applied")
@@ -105,6 +143,10 @@ async def _apply(
         log.info("migrated", service=service, name=name)
         applied.append(name)
     return applied
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _migrations(folder: Path) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ exception to the caller; so its wire format is kept (`kit.discovery`) and the ru
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any, TypeVar, get_type_hints
 
@@ -13,8 +14,9 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
 
-from kit import context, metrics
+from kit import context, metrics, tracing
 from kit.bus import API_KEY_HEADER, ERROR_CODE_HEADER, ERROR_HEADER, Bus, Handler, decoder
 from kit.database import AWAY
 from kit.discovery import Endpoint, announce
@@ -29,6 +31,7 @@ Guard = Callable[[str], Awaitable[None]]
 """Takes the X-API-Key of a message; raises NotAuthenticated to turn it away."""
 
 _MARK = "__answers_request__"
+_ANSWERING = {"rpc.system": "nats"}
 _DEFAULT_TIMEOUT_SECONDS = 30.0
 
 
@@ -69,17 +72,37 @@ class Answering:
         In this order, because draining the connection alone loses the replies of running tasks.
         """
         subscriptions, self._subscriptions = self._subscriptions, []
+        await self._unsubscribe(subscriptions)
         for subscription in subscriptions:
             await subscription.drain()  # type: ignore[no-untyped-call] # nats-py left it bare
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
+    async def _unsubscribe(self, subscriptions: list[Subscription]) -> None:
+        """Tell the server that nothing more is wanted, and wait until it has sent what it has.
+
+        `drain` alone sends its ping ahead of that word, and throws away what the server sends
+        between the two.
+        """
+        if not self._bus.connected:
+            return
+        client = self._bus.client
+        for subscription in subscriptions:
+            await client._send_unsubscribe(subscription._id)  # noqa: SLF001 - as `drain` does it
+        with suppress(NatsError):
+            for _ in range(2):
+                await client.flush()
+
     def _taker(
         self, endpoint: Endpoint, request: type[Request[Any]], handler: Handler
     ) -> Callable[[Msg], Any]:
+        measured = metrics.Answered(endpoint.subject)
+
         async def take(message: Msg) -> None:
             await self._slots.acquire()
-            task = asyncio.create_task(_answer(message, endpoint, request, handler, self._guard))
+            task = asyncio.create_task(
+                _answer(message, endpoint, request, handler, self._guard, measured)
+            )
             self._tasks.add(task)
             task.add_done_callback(self._done)
 
@@ -96,12 +119,16 @@ async def _answer(
     request: type[Request[Any]],
     handler: Handler,
     guard: "Guard | None",
+    measured: metrics.Answered,
 ) -> None:
     headers = message.headers or {}
     context.correlation_id.set(headers.get(context.CORRELATION_HEADER, ""))
     context.traceparent.set(headers.get(context.TRACE_HEADER, ""))
     started = perf_counter_ns()
-    with metrics.measured("nats", endpoint.subject) as outcome:
+    with (
+        tracing.span(endpoint.subject, "server", _ANSWERING) as span,
+        measured.once() as outcome,
+    ):
         try:
             seconds = _timeout_seconds(headers)
             with context.within(seconds):
@@ -112,6 +139,7 @@ async def _answer(
         except Exception as error:  # noqa: BLE001 - the one place where a fault becomes an answer
             refusal = _translate(error, endpoint.subject)
             outcome.code = refusal.code
+            span.refuse(refusal.code)
             endpoint.count(perf_counter_ns() - started, error=refusal.code)
             await message._client.publish(  # noqa: SLF001 - Msg.respond cannot send headers
                 message.reply,

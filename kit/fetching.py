@@ -25,6 +25,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from kit import tracing
 from kit.addresses import is_public
 
 Resolve = Callable[[str], Awaitable[list[str]]]
@@ -136,7 +137,10 @@ class Fetcher:
 
     async def fetch(self, url: str, max_bytes: int) -> bytes:
         """Return what lies behind a URL, at most `max_bytes` of it. Raises FetchError."""
-        with _told_apart("Nothing could be fetched from this address."):
+        with (
+            tracing.span("fetch", "client"),
+            _told_apart("Nothing could be fetched from this address."),
+        ):
             async with asyncio.timeout(self._timeout.total):
                 return await self._follow(_parsed(url), max_bytes)
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -17,9 +18,10 @@ import uvloop
 from aiohttp import web
 from msgspec import Meta
 
-from kit import logs, metrics, settings
+from kit import logs, metrics, settings, tracing
 from kit.bus import Bus
 from kit.endpoints import Answering, Guard
+from kit.tracing import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +32,10 @@ BUS = web.AppKey("BUS", Bus)
 CHECKS: web.AppKey[dict[str, Check]] = web.AppKey("CHECKS", dict)
 """What must answer before the service is ready, by name."""
 
+HURRY = web.AppKey("HURRY", asyncio.Event)
+"""Set when everything stops: nobody comes to whom clients could be handed on."""
+
+_WRITING = ThreadPoolExecutor(1, "metrics")
 _CHECK_TIMEOUT_SECONDS = 2.0
 _BAD_SETTING = 2
 
@@ -38,6 +44,7 @@ def operator_app() -> web.Application:
     """Return an application with the operator's endpoints; a service adds its resources."""
     app = web.Application()
     app[CHECKS] = {}
+    app[HURRY] = asyncio.Event()
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/metrics", _metrics)
@@ -48,7 +55,8 @@ def bus_context(url: str, name: str) -> Callable[[web.Application], AsyncIterato
     """Connect to NATS under app[BUS]; disconnect at stop."""
 
     async def connected(app: web.Application) -> AsyncIterator[None]:
-        bus = app[BUS] = await Bus.connect(url, name)
+        trust = settings.load(Trust, os.environ)
+        bus = app[BUS] = await Bus.connect(url, name, trust.nats_ca)
 
         async def check() -> bool:
             return bus.connected
@@ -72,16 +80,22 @@ async def answering(
 def run(service: str, kind: type[Settings], build: Callable[[Settings], web.Application]) -> None:
     """Run a service until SIGTERM or SIGINT: `python -m services.<name>`.
 
+    After SIGTERM it hands over to a successor, after SIGINT or a second SIGTERM there is none.
     A setting that is missing or wrong ends it with a sentence and exit code 2.
     """
     logs.configure(service, os.environ.get("LOG_LEVEL", "INFO"))
     try:
         loaded = settings.load(kind, os.environ)
         common = settings.load(Listen, os.environ)
+        telemetry = settings.load(Telemetry, os.environ)
     except settings.BadSetting as error:
         sys.stderr.write(f"{service}: {error}\n")
         raise SystemExit(_BAD_SETTING) from error
-    uvloop.run(_serve(service, build(loaded), common))
+    tracing.configure(service, telemetry)
+    try:
+        uvloop.run(_serve(service, build(loaded), common))
+    finally:
+        tracing.stop()
 
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,13 +110,32 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
 
 
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a service believes."""
+
+    nats_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file of whoever signed the certificate of a tls:// NATS_URL; the "
+            "machine's own authorities if empty"
+        ),
+    ] = ""
+
+
 async def _serve(service: str, app: web.Application, listen: Listen) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def told(hurry: bool) -> None:
+        if hurry or stop.is_set():
+            app[HURRY].set()
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, told, False)
+    loop.add_signal_handler(signal.SIGINT, told, True)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    watch = asyncio.create_task(metrics.watch_loop())
     try:
         site = web.TCPSite(runner, listen.operator_host, listen.operator_port)
         await site.start()
@@ -111,6 +144,7 @@ async def _serve(service: str, app: web.Application, listen: Listen) -> None:
         log.info("stopping")
     finally:
         await runner.cleanup()
+        watch.cancel()
 
 
 async def _healthz(_: web.Request) -> web.Response:
@@ -118,13 +152,17 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    checks = request.app[CHECKS]
+    state = await _state(request.app)
+    ready = all(state.values())
+    body = msgspec.json.encode({"ready": ready, "checks": state})
+    return web.Response(body=body, status=200 if ready else 503, content_type="application/json")
+
+
+async def _state(app: web.Application) -> dict[str, bool]:
+    """Return which checks pass."""
+    checks = app[CHECKS]
     outcomes = await asyncio.gather(*(_passes(check) for check in checks.values()))
-    state = dict(zip(checks, outcomes, strict=True))
-    body = msgspec.json.encode({"ready": all(outcomes), "checks": state})
-    return web.Response(
-        body=body, status=200 if all(outcomes) else 503, content_type="application/json"
-    )
+    return dict(zip(checks, outcomes, strict=True))
 
 
 async def _passes(check: Check) -> bool:
@@ -135,7 +173,10 @@ async def _passes(check: Check) -> bool:
         return False
 
 
-async def _metrics(_: web.Request) -> web.Response:
-    return web.Response(
-        body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"}
-    )
+async def _metrics(request: web.Request) -> web.Response:
+    metrics.told(await _state(request.app))
+    accept = request.headers.get("Accept", "")
+    # thousands of lines take tens of milliseconds, for which requests need not wait
+    loop = asyncio.get_running_loop()
+    body, content_type = await loop.run_in_executor(_WRITING, metrics.exposition, accept)
+    return web.Response(body=body, headers={"Content-Type": content_type})

@@ -7,7 +7,7 @@ import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict
 
-from kit.context import correlation_id
+from kit.context import correlation_id, traceparent
 
 
 def _without_content(record: logging.LogRecord) -> bool:
@@ -26,6 +26,8 @@ def configure(service: str, level: str = "INFO") -> None:
         event["service"] = service
         if correlation := correlation_id.get():
             event["correlation_id"] = correlation
+        if trace := traceparent.get():
+            event["trace_id"] = trace[3:35]
         return event
 
     shared: list[structlog.typing.Processor] = [

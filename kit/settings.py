@@ -1,7 +1,7 @@
 """Settings come from the environment into one typed struct per service, checked at start."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -41,6 +41,44 @@ def load(kind: type[Settings], environment: Mapping[str, str]) -> Settings:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadSetting(f"a setting of {kind.__module__} is wrong: {error}") from error
+
+
+def problems(kind: type[msgspec.Struct], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return all that is wrong with the variables that `kind` reads, by name.
+
+    There is nothing if `load` works. Values are never quoted, as they may be secrets. What is wrong
+    with several together stands under the names of all of them.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    plain = get_type_hints(kind)
+    found: dict[str, str] = {}
+    for field in msgspec.structs.fields(kind):
+        name, text = field.name.upper(), environment.get(field.name.upper(), "")
+        if text:
+            try:
+                msgspec.convert(
+                    _list_or_text(plain[field.name], text), hints[field.name], strict=False
+                )
+            except msgspec.ValidationError as error:
+                found[name] = _unquoted(hints[field.name], error)
+        elif field.required:
+            found[name] = f"is not set: {_meaning(kind, field.name)}"
+    if not found:
+        try:
+            load(kind, environment)
+        except BadSetting as error:
+            names = [field.name.upper() for field in msgspec.structs.fields(kind)]
+            said = str(error).partition(": ")[2]
+            found[", ".join(name for name in names if name in said) or "settings"] = said
+    return found
+
+
+def _unquoted(annotation: object, error: msgspec.ValidationError) -> str:
+    """Return what is wrong with a value, and not the value."""
+    plain = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+    if get_origin(plain) is Literal:
+        return f"is none of {', '.join(map(str, get_args(plain)))}"
+    return str(error).partition(" - at")[0].replace("Expected", "should be", 1)
 
 
 def describe(kind: type[msgspec.Struct]) -> list[Setting]:

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -24,17 +25,41 @@ import obstore
 import structlog
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
+from prometheus_client import Counter, Histogram
 
+from kit import tracing
+from kit.metrics import SECONDS, Measure
 from kit.signing import Grant, Signer
 from proto.errors import Unavailable
 from proto.ids import StorageKey
 
 if TYPE_CHECKING:
-    from obstore import Attributes, GetResult
+    from obstore import Attributes
 
 _Store: TypeAlias = LocalStore | S3Store | GCSStore | AzureStore
 
 log = structlog.get_logger(__name__)
+
+OPERATIONS = Counter(
+    "darkroom_storage_operations",
+    "What was done with storage, by how: ok, missing, failed, or interrupted by whoever asked",
+    ("operation", "outcome"),
+)
+OPERATION_SECONDS = Histogram(
+    "darkroom_storage_operation_duration_seconds",
+    "Time that storage took",
+    ("operation",),
+    buckets=SECONDS,
+)
+BYTES = Counter("darkroom_storage_bytes", "Bytes of objects that went in and out", ("direction",))
+
+_OUTCOMES = ("ok", "missing", "failed", "interrupted")
+_MEASURES = {
+    operation: Measure(OPERATIONS, OPERATION_SECONDS, (operation,), _OUTCOMES)
+    for operation in ("put", "put_stream", "get", "stream", "head", "delete")
+}
+_READ = BYTES.labels("read")
+_WRITTEN = BYTES.labels("written")
 
 _PART = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _STAGED = re.compile(r".*#[0-9]+", re.DOTALL)
@@ -120,10 +145,11 @@ class Storage:
 
     async def put(self, key: StorageKey, data: bytes, content_type: str) -> None:
         """Write an object."""
-        with _failures():
+        with _done("put"):
             await obstore.put_async(
                 self._store, _checked(key), data, attributes=self._attributes(content_type)
             )
+        _WRITTEN.inc(len(data))
 
     async def put_stream(
         self,
@@ -147,34 +173,39 @@ class Storage:
                     raise ObjectTooLarge(f"more than {max_bytes:,} bytes")
                 yield chunk
 
-        with _failures():
+        with _done("put_stream"):
             await obstore.put_async(
                 self._store, _checked(key), counted(), attributes=self._attributes(content_type)
             )
+        _WRITTEN.inc(size)
         return size
 
     async def get(self, key: StorageKey, max_bytes: int) -> bytes:
         """Read an object into memory. Raises ObjectNotFound, ObjectTooLarge."""
-        found = await self._find(key)
-        if found.meta["size"] > max_bytes:
-            raise ObjectTooLarge(f"more than {max_bytes:,} bytes")
-        with _failures():
-            return bytes(await found.bytes_async())
+        with _done("get"):
+            found = await obstore.get_async(self._store, _checked(key))
+            if found.meta["size"] > max_bytes:
+                raise ObjectTooLarge(f"more than {max_bytes:,} bytes")
+            data = bytes(await found.bytes_async())
+        _READ.inc(len(data))
+        return data
 
     async def stream(self, key: StorageKey) -> tuple[int, AsyncIterator[bytes]]:
         """Return an object's size and its bytes piece by piece. Raises ObjectNotFound."""
-        found = await self._find(key)
+        with _done("stream"):
+            found = await obstore.get_async(self._store, _checked(key))
 
         async def pieces() -> AsyncIterator[bytes]:
             with _failures():
                 async for piece in found.stream(min_chunk_size=_CHUNK_BYTES):
+                    _READ.inc(len(piece))
                     yield bytes(piece)
 
         return found.meta["size"], pieces()
 
     async def size_of(self, key: StorageKey) -> int:
         """Return how many bytes an object has, without reading it. Raises ObjectNotFound."""
-        with _failures():
+        with _done("head"):
             return (await obstore.head_async(self._store, _checked(key)))["size"]
 
     async def delete(self, key: StorageKey) -> None:
@@ -252,12 +283,8 @@ class Storage:
             self._store, how, path, expires_in=timedelta(seconds=seconds)
         )
 
-    async def _find(self, key: StorageKey) -> "GetResult":
-        with _failures():
-            return await obstore.get_async(self._store, _checked(key))
-
     async def _delete(self, keys: Sequence[StorageKey]) -> None:
-        with _failures():
+        with _done("delete"):
             try:
                 await obstore.delete_async(self._store, keys)
             except FileNotFoundError:
@@ -285,6 +312,26 @@ def _remove_unfinished(folder: Path, than: datetime) -> None:
             written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             if _STAGED.fullmatch(path.name) and path.is_file() and written < than:
                 path.unlink()
+
+
+@contextmanager
+def _done(operation: str) -> Iterator[None]:
+    """Count, time and trace what storage does inside, and tell its failures as `_failures`."""
+    started = perf_counter()
+    outcome = "interrupted"
+    with tracing.span(f"storage {operation}", "client"):
+        try:
+            with _failures():
+                yield
+            outcome = "ok"
+        except ObjectNotFound:
+            outcome = "missing"
+            raise
+        except Unavailable:
+            outcome = "failed"
+            raise
+        finally:
+            _MEASURES[operation].add(outcome, perf_counter() - started)
 
 
 @contextmanager

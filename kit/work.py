@@ -8,6 +8,7 @@ the ticket to another. While the job book cannot be reached, the worker holds on
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from time import perf_counter
 from typing import TypeVar
 from uuid import uuid4
 
@@ -16,9 +17,9 @@ import structlog
 from aiohttp import web
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
-from kit import context
+from kit import context, metrics, tracing
 from kit.bus import Bus, decoder
 from kit.lifecycle import BUS, CHECKS
 from proto.errors import Internal, InvalidRequest, Refusal, Unavailable
@@ -46,7 +47,22 @@ Raises Unavailable when it should be tried again later, InvalidRequest when it m
 anything else is a fault, and is tried again a few times.
 """
 
-ITEMS = Counter("darkroom_items", "Items of jobs that were worked on", ("kind", "outcome"))
+ITEMS = Counter(
+    "darkroom_items",
+    "Items of jobs that were worked on, by how the attempt went",
+    ("kind", "outcome"),
+)
+ITEM_SECONDS = Histogram(
+    "darkroom_item_duration_seconds",
+    "Work on one item, from having it to having its outcome",
+    ("kind",),
+    buckets=metrics.SECONDS,
+)
+REDELIVERED = Counter(
+    "darkroom_item_redeliveries",
+    "Tickets that the queue gave out again, because whoever had them before was silent",
+    ("kind",),
+)
 
 _FETCH_SECONDS = 5.0
 _HEARTBEAT_SECONDS = 4.0
@@ -96,6 +112,10 @@ class Worker:
         self._registered = asyncio.Event()
         self._stopping = asyncio.Event()
         self._room = _Room()
+        self._seconds = ITEM_SECONDS.labels(kind.kind)
+        self._redelivered = REDELIVERED.labels(kind.kind)
+        for outcome in (Succeeded, Failed, PutBack):
+            ITEMS.labels(kind.kind, outcome.__name__.lower())
         self._busy: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -194,10 +214,14 @@ class Worker:
         and the others do not use up their attempts.
         """
         again = message.metadata.num_delivered > 1
+        self._redelivered.inc(again)
         async with self._room.entered(alone=again):
-            await self._take_and_finish(decoder(Ticket).decode(message.data), again)
+            ticket = decoder(Ticket).decode(message.data)
+            facts = {"darkroom.job": str(ticket.job), "darkroom.item": ticket.number}
+            with tracing.span(f"item {self._kind.kind}", "consumer", facts) as span:
+                await self._take_and_finish(ticket, again, span)
 
-    async def _take_and_finish(self, ticket: Ticket, again: bool) -> None:
+    async def _take_and_finish(self, ticket: Ticket, again: bool, span: tracing.AnySpan) -> None:
         attempt = uuid4()
         take = TakeItem(
             account=ticket.account,
@@ -210,13 +234,11 @@ class Worker:
         if not isinstance(taken, Taken):
             return
         context.correlation_id.set(taken.correlation_id)
-        outcome: Succeeded | Failed | PutBack
-        try:
-            outcome = await self._outcome(taken)
-        except asyncio.CancelledError:
-            if not self._stopping.is_set():
-                raise
-            outcome = PutBack(seconds=0, counts=False)
+        outcome = await self._timed(taken)
+        if isinstance(outcome, Failed):
+            span.note("darkroom.code", outcome.code)
+        elif isinstance(outcome, PutBack):
+            span.fail(outcome.code)
         finish = FinishItem(
             account=ticket.account,
             job=ticket.job,
@@ -228,6 +250,17 @@ class Worker:
         ITEMS.labels(self._kind.kind, type(outcome).__name__.lower()).inc()
         if not finished.counted:
             log.info("item was no longer ours", job=str(ticket.job), number=ticket.number)
+
+    async def _timed(self, taken: Taken) -> Succeeded | Failed | PutBack:
+        started = perf_counter()
+        try:
+            return await self._outcome(taken)
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+            return PutBack(seconds=0, counts=False)
+        finally:
+            self._seconds.observe(perf_counter() - started, metrics.exemplar())
 
     async def _outcome(self, taken: Taken) -> Succeeded | Failed | PutBack:
         try:

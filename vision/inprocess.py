@@ -29,6 +29,7 @@ from vision.models import (
     split,
 )
 from vision.picture import Pixels
+from vision.watching import Begun, Watch, unwatched
 
 _log = logging.getLogger(__name__)
 
@@ -52,16 +53,20 @@ class OnnxModels:
 
     kind: Literal["onnxruntime"] = "onnxruntime"
 
-    def __init__(self, repository: Path, threads: int | None = None) -> None:
+    def __init__(
+        self, repository: Path, threads: int | None = None, watch: Watch = unwatched
+    ) -> None:
         """Load each model when it is first called.
 
         Args:
             repository: The model repository that Triton would serve.
             threads: Requests that run at the same time, each on one core; all cores if not given.
+            watch: Hears of every request.
         """
         threads = threads or os.cpu_count() or 1
         self.description = f"onnxruntime in this process on {threads} threads (this is not Triton)"
         self._repository = repository
+        self._watch = watch
         self._sessions: dict[ModelName, onnxruntime.InferenceSession] = {}
         self._loading = Lock()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="models")
@@ -70,16 +75,15 @@ class OnnxModels:
     async def infer(self, model: ModelName, batch: Pixels) -> Tensor:
         """See `vision.models.Models.infer`."""
         check_batch(model, batch)
-        loop = asyncio.get_running_loop()
         parts = split(batch, _ITEMS_OF_A_RUN)
-        runs = [loop.run_in_executor(self._pool, self._run, model, part) for part in parts]
+        runs = [self._part(model, part, self._watch) for part in parts]
         return join(model, await asyncio.gather(*runs))
 
     async def ready(self, models: Iterable[ModelName]) -> bool:
         """See `vision.models.Models.ready`."""
         try:
             for model in models:
-                await self.infer(model, blank(model))
+                await self._part(model, blank(model), unwatched)
         except ModelError:
             return False
         return True
@@ -89,7 +93,13 @@ class OnnxModels:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._sessions.clear()
 
-    def _run(self, model: ModelName, part: Pixels) -> Tensor:
+    async def _part(self, model: ModelName, part: Pixels, watch: Watch) -> Tensor:
+        with watch(model, len(part)) as begun:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._run, model, part, begun)
+
+    def _run(self, model: ModelName, part: Pixels, begun: Begun) -> Tensor:
+        begun()
         signature = SIGNATURES[model]
         session = self._session(model)
         try:

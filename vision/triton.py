@@ -19,6 +19,7 @@ from vision.models import (
     split,
 )
 from vision.picture import Pixels
+from vision.watching import Watch, unwatched
 
 _MOST_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest answer, 8 upscaled tiles, is 14 MB; gRPC alone would stop at 4 MB."""
@@ -48,7 +49,13 @@ class TritonModels:
 
     kind: Literal["triton"] = "triton"
 
-    def __init__(self, url: str, timeout_seconds: float = 60.0, in_flight: int = 16) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float = 60.0,
+        in_flight: int = 16,
+        watch: Watch = unwatched,
+    ) -> None:
         """Connect lazily; must be made while an event loop runs.
 
         Args:
@@ -56,9 +63,11 @@ class TritonModels:
             timeout_seconds: For each request, from when it is sent. A tile on the large upscaler
                 takes 15 s on a processor core.
             in_flight: Requests sent and not yet answered.
+            watch: Hears of every request.
         """
         self.description = f"Triton at {url}"
         self._timeout_seconds = timeout_seconds
+        self._watch = watch
         self._places = asyncio.Semaphore(in_flight)
         self._client = triton.InferenceServerClient(
             url,
@@ -68,6 +77,8 @@ class TritonModels:
                 # gRPC waits up to two minutes before it tries a restarted server again.
                 ("grpc.initial_reconnect_backoff_ms", 200),
                 ("grpc.max_reconnect_backoff_ms", 2000),
+                # a name with several addresses is several servers, each of which gets its share
+                ("grpc.lb_policy_name", "round_robin"),
             ],
         )
 
@@ -76,7 +87,8 @@ class TritonModels:
         check_batch(model, batch)
         parts = split(batch, SIGNATURES[model].largest_batch)
         requests = [
-            asyncio.create_task(self._request(model, part, self._timeout_seconds)) for part in parts
+            asyncio.create_task(self._request(model, part, self._timeout_seconds, self._watch))
+            for part in parts
         ]
         try:
             return join(model, await asyncio.gather(*requests))
@@ -88,7 +100,7 @@ class TritonModels:
         """See `vision.models.Models.ready`. Triton's own readiness stays true for dead models."""
         try:
             for model in models:
-                await self._request(model, blank(model), _READY_SECONDS)
+                await self._request(model, blank(model), _READY_SECONDS, unwatched)
         except ModelError:
             return False
         return True
@@ -97,19 +109,23 @@ class TritonModels:
         """See `vision.models.Models.close`."""
         await self._client.close()
 
-    async def _request(self, model: ModelName, part: Pixels, timeout_seconds: float) -> Tensor:
+    async def _request(
+        self, model: ModelName, part: Pixels, timeout_seconds: float, watch: Watch
+    ) -> Tensor:
         signature = SIGNATURES[model]
         tensor = triton.InferInput(signature.input_name, list(part.shape), "UINT8")
         tensor.set_data_from_numpy(part)
         wanted = [triton.InferRequestedOutput(signature.output_name)]
-        async with self._places:
-            try:
-                answer = await self._client.infer(
-                    model, [tensor], outputs=wanted, client_timeout=timeout_seconds
-                )
-            except InferenceServerException as error:
-                raise _translate(error) from error
-        return check_answer(model, len(part), answer.as_numpy(signature.output_name))
+        with watch(model, len(part)) as begun:
+            async with self._places:
+                begun()
+                try:
+                    answer = await self._client.infer(
+                        model, [tensor], outputs=wanted, client_timeout=timeout_seconds
+                    )
+                except InferenceServerException as error:
+                    raise _translate(error) from error
+            return check_answer(model, len(part), answer.as_numpy(signature.output_name))
 
 
 def _translate(error: InferenceServerException) -> ModelError:

@@ -1,7 +1,6 @@
 """The face crop engine, put together."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,10 +9,11 @@ from pathlib import Path
 import cv2
 import structlog
 from aiohttp import web
-from prometheus_client import Gauge
 
+from kit import machine
 from kit.fetching import Fetcher
 from kit.guarding import key_required
+from kit.inference import MODELS, watch
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
 from kit.work import working
@@ -35,14 +35,12 @@ _UPSCALERS: dict[str, Upscaler] = {
 _MOST_ATTEMPTS = 3
 """Of an item of a job whose worker dies or breaks."""
 
-MODELS = Gauge("darkroom_models", "What runs the models: 1 for the one in use", ("served_by",))
-
 log = structlog.get_logger(__name__)
 
 
 def build(settings: Settings) -> web.Application:
     """Return the engine, ready to run."""
-    cores = settings.threads or len(os.sched_getaffinity(0))
+    cores = settings.threads or machine.cores()
 
     async def engine(app: web.Application) -> AsyncIterator[None]:
         limits = Limits(
@@ -50,7 +48,7 @@ def build(settings: Settings) -> web.Application:
         )
         # pictures are worked on side by side in our own threads; OpenCV's would be in their way
         cv2.setNumThreads(1)
-        models = connect(settings.triton_url or None, Path(settings.model_repository))
+        models = connect(settings.triton_url or None, Path(settings.model_repository), watch)
         upscaler = _UPSCALERS[settings.upscaler]
 
         async def check() -> bool:

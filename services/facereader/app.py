@@ -1,7 +1,6 @@
 """The face reader, put together."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,10 +8,11 @@ from pathlib import Path
 import cv2
 import structlog
 from aiohttp import web
-from prometheus_client import Gauge
 
+from kit import machine
 from kit.fetching import Fetcher
 from kit.guarding import key_required
+from kit.inference import MODELS, watch
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
 from services.facereader.endpoints import Endpoints
@@ -23,14 +23,12 @@ from vision.limits import Limits
 from vision.modelcard import embedder_card
 from vision.models import ModelName
 
-MODELS = Gauge("darkroom_models", "What runs the models: 1 for the one in use", ("served_by",))
-
 log = structlog.get_logger(__name__)
 
 
 def build(settings: Settings) -> web.Application:
     """Return the engine, ready to run. Raises CardBroken when the embedder's card is no good."""
-    cores = settings.threads or len(os.sched_getaffinity(0))
+    cores = settings.threads or machine.cores()
     repository = Path(settings.model_repository)
     card = embedder_card(repository)
 
@@ -40,7 +38,7 @@ def build(settings: Settings) -> web.Application:
         )
         # pictures are worked on side by side in our own threads; OpenCV's would be in their way
         cv2.setNumThreads(1)
-        models = connect(settings.triton_url or None, repository)
+        models = connect(settings.triton_url or None, repository, watch)
 
         async def check() -> bool:
             return await models.ready([ModelName.FACE_DETECTOR, ModelName.FACE_EMBEDDER])

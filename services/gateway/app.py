@@ -2,19 +2,19 @@
 
 from collections.abc import AsyncIterator
 
-import structlog
 from aiohttp import web
 
 from kit.lifecycle import BUS as KIT_BUS
-from kit.lifecycle import bus_context, operator_app
+from kit.lifecycle import HURRY, bus_context, operator_app
 from kit.storage import Storage
-from services.gateway import middlewares, prices, resources
+from services.gateway import measuring, middlewares, prices, resources
 from services.gateway.billing import Billing
 from services.gateway.cardpages import CardPages
 from services.gateway.identity import Identity
 from services.gateway.operations import Operation
 from services.gateway.outbound import Outbound
 from services.gateway.quotes import Quotes
+from services.gateway.serving import serving
 from services.gateway.settings import Settings
 from services.gateway.streaming import Streams
 from services.gateway.views import (
@@ -44,8 +44,6 @@ from services.gateway.views import (
     wallet,
     webhooks,
 )
-
-log = structlog.get_logger(__name__)
 
 
 def operations() -> list[Operation]:
@@ -92,15 +90,10 @@ def build(settings: Settings) -> web.Application:
             secrets=settings.files_secrets,
         ) as storage:
             public = _public(app, settings, storage)
-            runner = web.AppRunner(
-                public, access_log=None, shutdown_timeout=settings.engine_seconds
-            )
-            await runner.setup()
-            site = web.TCPSite(runner, settings.host, settings.port)
-            await site.start()
-            log.info("listening", address=site.name)
-            yield
-            await runner.cleanup()
+            async with serving(public, settings, app[HURRY]):
+                yield
+                # their clients come back to another gateway, and hear the rest there
+                public[resources.STREAMS].end()
             await public[resources.BILLING].close()
 
     app.cleanup_ctx.append(public_side)
@@ -127,19 +120,14 @@ def _public(app: web.Application, settings: Settings, storage: Storage) -> web.A
         settings.files_secrets, settings.public_url, settings.link_seconds
     )
     public[resources.STREAMS] = Streams(bus, settings.streams_per_account)
-    public.on_shutdown.append(_end_streams)
     public[resources.OPERATIONS] = operations()
     public[resources.BY_HANDLER] = {
         operation.handler: operation for operation in public[resources.OPERATIONS]
     }
+    measuring.install(public)
     for operation in public[resources.OPERATIONS]:
         if operation.method == "GET":
             public.router.add_get(operation.path, operation.handler)  # and HEAD
         else:
             public.router.add_route(operation.method, operation.path, operation.handler)
     return public
-
-
-async def _end_streams(public: web.Application) -> None:
-    """End the streams of events before the server waits for what is under way."""
-    public[resources.STREAMS].end()

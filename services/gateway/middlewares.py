@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from kit import context, metrics
+from kit import context
 from proto.accounts import Caller
 from services.gateway import ratelimits
 from services.gateway.identity import ACCOUNT, CALLER
+from services.gateway.measuring import counted
 from services.gateway.permissions import check
 from services.gateway.problems import translate
 from services.gateway.resources import BY_HANDLER, IDENTITY, SETTINGS
@@ -31,17 +32,6 @@ async def named(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     if not response.prepared:
         response.headers["X-Request-Id"] = request_id
-    return response
-
-
-@web.middleware
-async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Measure the request under its route's pattern."""
-    resource = request.match_info.route.resource
-    pattern = resource.canonical if resource else "unknown"
-    with metrics.measured("http", f"{request.method} {pattern}") as outcome:
-        response = await handler(request)
-        outcome.code = str(response.status)
     return response
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from proto.accounts import Role, Scope
 from services.gateway.problems import Problem
+from services.gateway.receiving import receiving
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _TEXT_SHOWN = re.compile(r"matching regex '\^\(\?=\.\*\[\^.*'(?= |$)")
@@ -117,7 +118,8 @@ async def read_long_json(
     Raises as `read_json`.
     """
     long = request.clone(client_max_size=at_most)
-    body = await read_json(long, kind)
+    with receiving(request):  # the clone keeps its own account of it
+        body = await read_json(long, kind)
     return body, hashlib.sha256(await long.read()).digest()
 
 
@@ -130,7 +132,9 @@ async def read_json(request: web.Request, kind: type[Body]) -> Body:
     if request.content_type != "application/json":
         raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "send JSON with Content-Type application/json")
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        with receiving(request):
+            body = await request.read()
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise Problem(422, "INVALID_REQUEST", _readable(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

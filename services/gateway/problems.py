@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5
 
+CUT_OFF = web.RequestKey("CUT_OFF", bool)
+"""Set on a request whose answer had begun and did not come to its end."""
+
 _STATUS: dict[type[errors.Refusal], int] = {
     errors.InvalidRequest: 422,
     errors.NotAuthenticated: 401,
@@ -120,6 +123,7 @@ async def broken_off(request: web.Request) -> AsyncIterator[None]:
     except Exception as error:
         expected = isinstance(error, errors.Refusal)
         log.warning("answer broken off", error=str(error), exc_info=None if expected else error)
+        request[CUT_OFF] = True
         if request.transport is not None:
             request.transport.abort()
 

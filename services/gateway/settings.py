@@ -24,6 +24,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ]
     host: Annotated[str, Meta(description="Address that clients reach")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="Port that clients reach")] = 8080
+    listen_fd: Annotated[
+        int,
+        Meta(
+            ge=-1,
+            description="File descriptor of a socket that listens already, in place of HOST and "
+            "PORT; -1 for none",
+        ),
+    ] = -1
+    drain_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=600,
+            description="How long a gateway that is replaced waits for clients to leave their "
+            "connections",
+        ),
+    ] = 5.0
     public_url: Annotated[
         str, Meta(description="How clients write this gateway's address, without a final slash")
     ] = "http://127.0.0.1:8080"

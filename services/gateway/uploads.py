@@ -12,6 +12,7 @@ from kit.storage import ObjectTooLarge, Storage
 from proto.ids import StorageKey
 from services.gateway.names import shown
 from services.gateway.problems import Problem
+from services.gateway.receiving import receiving
 from services.gateway.settings import Settings
 
 _FIELD_BYTES = 1_000
@@ -59,11 +60,12 @@ async def receive(
         raise _too_large(settings)
     upload = Upload()
     try:
-        reader = await request.multipart()
-        async for part in reader:
-            if not isinstance(part, BodyPartReader):
-                raise Problem(400, "MALFORMED_FORM", "a part of the form is itself a multipart")
-            await _take(part, upload, storage, folder, settings)
+        with receiving(request):
+            reader = await request.multipart()
+            async for part in reader:
+                if not isinstance(part, BodyPartReader):
+                    raise Problem(400, "MALFORMED_FORM", "a part of the form is itself a multipart")
+                await _take(part, upload, storage, folder, settings)
     except ObjectTooLarge as error:
         raise _too_large(settings) from error
     except (ConnectionError, web.RequestPayloadError) as error:

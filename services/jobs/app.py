@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -10,7 +11,8 @@ from aiohttp import web
 from kit import database
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
-from services.jobs import kinds
+from kit.surveying import surveying
+from services.jobs import counting, kinds
 from services.jobs.closing import Closing
 from services.jobs.endpoints import Endpoints
 from services.jobs.handing_out import HandingOut
@@ -58,7 +60,8 @@ def build(settings: Settings) -> web.Application:
             app[CHECKS]["postgresql"] = database_answers
             app[CHECKS]["sweeps"] = all_run
             listening = await answering(bus, "jobs", endpoints, at_once=256)
-            yield
+            async with surveying("jobs", partial(counting.survey, pool)):
+                yield
             await listening.stop()
             await endpoints.settled()
             for task in tasks:

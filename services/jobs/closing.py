@@ -18,7 +18,7 @@ from proto.errors import NotFound, ReservationEnded
 from proto.ids import AccountId, JobId, StorageKey
 from proto.jobs import Job, JobClosed, JobCompleted, JobFailed
 from proto.wallet import Refund, Settle
-from services.jobs import rows
+from services.jobs import counting, rows
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ GROUP BY code ORDER BY count(*) DESC, code LIMIT 1
 CLOSE = """
 UPDATE jobs.jobs SET state = $3, code = $4, message = $5, consumed = $6, closed_at = now()
 WHERE account_id = $1 AND id = $2 AND state = 'closing'
+RETURNING kind, extract(epoch FROM closed_at - queued_at)::float8 AS seconds
 """
 
 UNTOLD = """
@@ -106,7 +107,9 @@ class Closing:
         elif not row["succeeded"]:
             why = await self._pool.fetchrow(WHY, account, job)
             state, code, message = "failed", why["code"], why["message"]
-        await self._pool.execute(CLOSE, account, job, state, code, message, consumed)
+        closed = await self._pool.fetchrow(CLOSE, account, job, state, code, message, consumed)
+        if closed is not None:
+            counting.closed(closed["kind"], state, closed["seconds"] or 0.0)
 
 
 def _event(account: AccountId, job: Job) -> JobClosed:

@@ -14,10 +14,10 @@ from asyncpg import Record
 from kit.database import Connection
 from proto.ids import AccountId, JobId
 from proto.jobs import Failed, Succeeded
-from services.jobs import rows
+from services.jobs import counting, rows
 
 LOCK = """
-SELECT state, total, succeeded, failed, cancelled, measures FROM jobs.jobs
+SELECT kind, state, total, succeeded, failed, cancelled, measures FROM jobs.jobs
 WHERE account_id = $1 AND id = $2 AND state IN ('queued', 'running') FOR NO KEY UPDATE
 """
 
@@ -73,6 +73,10 @@ class Ended:
     units: int
     last: bool
     """Whether nothing of the job is open any more."""
+    items: int = 0
+    kind: str = ""
+    outcome: str = ""
+    """As it is counted."""
 
 
 NOTHING = Ended(0, last=False)
@@ -119,7 +123,9 @@ async def end_taken(
     units = _sum(ended)
     counts = _counts(units, succeeded=succeeded, cancelled=cancelled)
     last = await connection.fetchval(COUNT, account, job, *counts, rows.written(measures))
-    return Ended(units, bool(last))
+    code = "" if isinstance(outcome, Succeeded) else outcome.code
+    counted = counting.outcome(code, succeeded=succeeded, cancelled=cancelled)
+    return Ended(units, bool(last), len(ended), locked["kind"], counted)
 
 
 async def end_open(
@@ -143,7 +149,8 @@ async def end_open(
     units = _sum(ended)
     counts = _counts(units, succeeded=False, cancelled=cancelled)
     last = await connection.fetchval(COUNT, account, job, *counts, locked["measures"])
-    return Ended(units, bool(last))
+    counted = counting.outcome(why.code, succeeded=False, cancelled=cancelled)
+    return Ended(units, bool(last), len(ended), locked["kind"], counted)
 
 
 def _sum(ended: Sequence[Record]) -> int:

@@ -33,7 +33,7 @@ from proto.jobs import (
     Taken,
     progress_subject,
 )
-from services.jobs import cancelling, drafts, items, kinds, reading
+from services.jobs import cancelling, counting, drafts, items, kinds, reading
 from services.jobs.closing import Closing
 from services.jobs.ending import Ended
 from services.jobs.settings import Settings
@@ -143,6 +143,7 @@ class Endpoints:
         self, account: AccountId, job: JobId, ended: Ended
     ) -> asyncio.Task[None] | None:
         """Tell that items have ended, and close the job if they were the last."""
+        counting.ended(ended.kind, ended.outcome, ended.items)
         if ended.units and self._bus.connected:
             await self._bus.client.publish(progress_subject(job))
         if not ended.last:

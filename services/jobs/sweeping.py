@@ -12,7 +12,7 @@ from kit.database import Pool
 from kit.storage import Storage
 from proto.ids import AccountId, JobId, StorageKey
 from proto.jobs import STREAM, Failed
-from services.jobs import cancelling, drafts, kinds
+from services.jobs import cancelling, counting, drafts, kinds
 from services.jobs.closing import Closing
 from services.jobs.ending import end_open
 from services.jobs.settings import Settings
@@ -116,9 +116,12 @@ class Sweeping:
         for row in await self._pool.fetch(TOO_OLD, timedelta(hours=self._settings.job_hours)):
             async with self._pool.acquire() as connection, connection.transaction():
                 key = AccountId(row["account_id"]), JobId(row["id"])
-                await end_open(connection, *key, cancelled=False, why=_TIMED_OUT)
+                ended = await end_open(connection, *key, cancelled=False, why=_TIMED_OUT)
+            counting.ended(ended.kind, ended.outcome, ended.items)
         for row in await self._pool.fetch(BEING_CANCELLED):
-            await cancelling.cancel(self._pool, AccountId(row["account_id"]), JobId(row["id"]))
+            key = AccountId(row["account_id"]), JobId(row["id"])
+            ended = await cancelling.cancel(self._pool, *key)
+            counting.ended(ended.kind, ended.outcome, ended.items)
         for row in await self._pool.fetch(LEFT_TO_DO):
             await self._finish(AccountId(row["account_id"]), JobId(row["id"]), row["state"])
 
@@ -148,6 +151,7 @@ class Sweeping:
                 continue
             if there < handed_out:
                 found += _count(await self._pool.execute(LOST_TICKETS, kind, _LOST_AFTER))
+        counting.LOST.inc(found)
         if found:
             log.warning("items put back whose tickets or workers were lost", count=found)
         return found
@@ -196,7 +200,9 @@ async def _tickets(jetstream: JetStreamContext, kind: str) -> int:
         log.warning("queue of an earlier stream removed", kind=kind)
         await jetstream.delete_consumer(STREAM, kind)
         raise NotFoundError
-    return (queue.num_pending or 0) + (queue.num_ack_pending or 0)
+    waiting, given = queue.num_pending or 0, queue.num_ack_pending or 0
+    counting.queue(kind, waiting, given, queue.num_redelivered or 0)
+    return waiting + given
 
 
 async def _last_of(jetstream: JetStreamContext) -> int:

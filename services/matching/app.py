@@ -1,14 +1,13 @@
 """Matching, put together."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from kit import database
+from kit import database, machine
 from kit.endpoints import Answering
 from kit.lifecycle import BUS, CHECKS, bus_context, operator_app
 from kit.sealing import Vault
@@ -35,7 +34,7 @@ def build(settings: Settings) -> web.Application:
     """Return the service, ready to run."""
     vault = Vault(settings.secret_key, "embeddings")
     # they wait for the face reader most of the time
-    slots = settings.batch_slots or 2 * len(os.sched_getaffinity(0))
+    slots = settings.batch_slots or 2 * machine.cores()
 
     async def matching(app: web.Application) -> AsyncIterator[None]:
         await database.migrate(settings.database_url, "matching", SCHEMA)

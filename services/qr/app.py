@@ -1,7 +1,6 @@
 """QR cards, put together."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from kit import database
+from kit import database, machine
 from kit.aside import Aside
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
@@ -39,7 +38,7 @@ log = structlog.get_logger(__name__)
 def build(settings: Settings) -> web.Application:
     """Return the service, ready to run."""
     cards = Cards(settings.secret_key)
-    cores = len(os.sched_getaffinity(0))
+    cores = machine.cores()
 
     async def qr(app: web.Application) -> AsyncIterator[None]:
         await database.migrate(settings.database_url, "qr", SCHEMA)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -12,7 +13,8 @@ from kit import database
 from kit.bus import Bus
 from kit.database import Pool
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
-from services.wallet import calls, thresholds
+from kit.surveying import surveying
+from services.wallet import calls, counting, thresholds
 from services.wallet.batches import Batches
 from services.wallet.endpoints import Endpoints
 from services.wallet.ledger import Ledger
@@ -46,7 +48,11 @@ def build(settings: Settings) -> web.Application:
             sweep = asyncio.create_task(_sweep(books, pool, app[BUS], settings.sweep_seconds))
             endpoints = Endpoints(pool, books)
             listening = await answering(app[BUS], "wallet", endpoints, at_once=_AT_ONCE)
-            yield
+            async with (
+                surveying("holds", partial(counting.survey, pool)),
+                surveying("balances", partial(counting.compare, pool), counting.COMPARE_SECONDS),
+            ):
+                yield
             await listening.stop()
             sweep.cancel()
             with suppress(asyncio.CancelledError):

@@ -9,15 +9,18 @@ import hashlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
 import structlog
 
+from kit import context, tracing
 from kit.database import AWAY, Connection, Pool
 from proto.errors import Unavailable
 from proto.ids import AccountId, ApiKeyId
+from services.wallet.counting import BATCH_SECONDS, BATCH_SIZE, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +63,8 @@ class Hold:
     order: bytes = field(init=False)
     """Where it stands in a batch: by account, then by API key."""
     answer: "asyncio.Future[Outcome]" = field(init=False)
+    trace: str = field(init=False, default="")
+    """Of whoever wishes it."""
 
     def __post_init__(self) -> None:
         spender = b"" if self.api_key is None else self.api_key.bytes
@@ -85,6 +90,7 @@ class End:
     consumed: int
     order: bytes = field(init=False)
     answer: "asyncio.Future[Outcome]" = field(init=False)
+    trace: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.order = self.account.bytes
@@ -113,6 +119,7 @@ class Batches:
         Raises Unavailable when that cannot be known; to wish it again is safe.
         """
         wish.answer = asyncio.get_running_loop().create_future()
+        wish.trace = context.traceparent.get()
         self._waiting.append(wish)
         if self._running is None:
             self._running = asyncio.create_task(self._run())
@@ -145,8 +152,15 @@ class Batches:
         return list(taken.values())
 
     async def _send(self, connection: Connection, batch: Sequence[Wish]) -> None:
+        began = perf_counter()
+        first, *others = [wish.trace for wish in batch if wish.trace] or [""]
         try:
-            await apply(connection, batch)
+            # the trace of the first shows it; those of the others are linked
+            with tracing.span("wallet.apply", parent=first, links=others) as span:
+                span.note("darkroom.wishes", len(batch))
+                await apply(connection, batch)
+            BATCH_SIZE.observe(len(batch))
+            BATCH_SECONDS.observe(perf_counter() - began)
         except AWAY as error:
             _fail(batch, error)
             raise
@@ -188,27 +202,32 @@ async def apply(connection: Connection, batch: Sequence[Wish]) -> None:
         [hold.cap for hold in spending],
     )
     assert row is not None  # noqa: S101 - a function call gives one row
+    tally = Tally()
     if ends:
-        _answer_ends(ends, row)
+        _answer_ends(ends, row, tally)
     if holds:
-        _answer_holds(holds, row)
+        _answer_holds(holds, row, tally)
+    tally.add()
 
 
-def _answer_ends(ends: Sequence[End], row: asyncpg.Record) -> None:
+def _answer_ends(ends: Sequence[End], row: asyncpg.Record, tally: Tally) -> None:
     columns = ("end_codes", "end_states", "end_reserved", "end_consumed", "end_availables")
     found = zip(ends, *(row[column] for column in columns), strict=True)
     for end, code, state, reserved, consumed, available in found:
+        tally.ended(code, end.way, reserved, consumed)
         _answer(end, Outcome(code, end.number, state, reserved, consumed, available))
 
 
-def _answer_holds(holds: Sequence[Hold], row: asyncpg.Record) -> None:
+def _answer_holds(holds: Sequence[Hold], row: asyncpg.Record, tally: Tally) -> None:
     others = iter(row["others"] or ())
     found = zip(holds, row["codes"], row["numbers"], row["availables"], strict=True)
     for hold, code, number, available in found:
         if code is not None:
-            _answer(hold, Outcome("done", number, "held", hold.tokens, 0, available))
+            outcome = Outcome("done", number, "held", hold.tokens, 0, available)
         else:
-            _answer(hold, Outcome(*next(others)))
+            outcome = Outcome(*next(others))
+        tally.held(outcome.code, hold.operation, hold.tokens)
+        _answer(hold, outcome)
 
 
 def _answer(wish: Wish, outcome: Outcome) -> None:

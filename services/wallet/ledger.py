@@ -30,6 +30,7 @@ from proto.wallet import (
     TopUp,
     transaction_id,
 )
+from services.wallet import counting
 from services.wallet.batches import Batches, End, Hold, Outcome
 
 log = structlog.get_logger(__name__)
@@ -211,6 +212,9 @@ class Ledger:
                 raise IdempotencyConflict("this hold waits for another job")
             ended = await connection.fetchrow(RELEASE, *key)
         outcome = Outcome(number=row["number"], **ended)
+        tally = counting.Tally()
+        tally.ended(outcome.code, "refunded", outcome.reserved, outcome.consumed)
+        tally.add()
         if outcome.code not in ("done", "same"):
             raise _ended(request.number, outcome.state)
         return _reservation(outcome)
@@ -256,13 +260,16 @@ class Ledger:
             except asyncpg.UniqueViolationError:
                 # another account's, at this instant
                 raise _paid_to_another() from None
-            return await _balance(connection, request.account)
+            balance = await _balance(connection, request.account)
+        counting.added(request.tokens, granted=False)
+        return balance
 
     async def grant(self, request: Grant) -> Balance:
         """Give tokens that lapse. Raises IdempotencyConflict, InvalidRequest."""
         async with self._pool.acquire() as connection, connection.transaction():
             await _open(connection, request.account)
             earlier = await connection.fetchrow(GRANT_BY_KEY, request.account, request.key)
+            anew = earlier is None
             if earlier is None:
                 if request.expires_at <= await connection.fetchval("SELECT now()"):
                     raise InvalidRequest("a grant must lapse in the future")
@@ -277,7 +284,10 @@ class Ledger:
                 )
             elif not _same_grant(earlier, request.tokens, request.expires_at):
                 raise IdempotencyConflict(f"this key has granted {earlier['tokens']} tokens before")
-            return await _balance(connection, request.account)
+            balance = await _balance(connection, request.account)
+        if anew:
+            counting.added(request.tokens, granted=True)
+        return balance
 
     async def balance(self, account: AccountId) -> Balance:
         """Return what an account owns; nothing, if it never had tokens."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -13,7 +14,8 @@ from kit.events import Happened, Reader
 from kit.fetching import Fetcher
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.sealing import Vault
-from services.webhooks import deliveries
+from kit.surveying import surveying
+from services.webhooks import deliveries, sending
 from services.webhooks.endpoints import Endpoints
 from services.webhooks.registry import Registry
 from services.webhooks.sending import Sender
@@ -50,7 +52,7 @@ def build(settings: Settings) -> web.Application:
                 if await deliveries.record(pool, happened):
                     sender.wake()
 
-            sending = asyncio.create_task(sender.run())
+            sends = asyncio.create_task(sender.run())
             others = [
                 asyncio.create_task(reader.run(act)),
                 asyncio.create_task(_sweep(pool, registry)),
@@ -60,18 +62,19 @@ def build(settings: Settings) -> web.Application:
                 return bool(await pool.fetchval("SELECT true"))
 
             async def all_run() -> bool:
-                return not any(task.done() for task in (sending, *others))
+                return not any(task.done() for task in (sends, *others))
 
             app[CHECKS]["postgresql"] = database_answers
             app[CHECKS]["deliveries"] = all_run
             endpoints = Endpoints(pool, registry, fetcher, sender.wake)
             listening = await answering(app[BUS], "webhooks", endpoints)
-            yield
+            async with surveying("deliveries", partial(sending.survey, pool)):
+                yield
             await listening.stop()
             for task in others:
                 task.cancel()
             sender.stop()
-            await asyncio.gather(sending, *others, return_exceptions=True)
+            await asyncio.gather(sends, *others, return_exceptions=True)
 
     app = operator_app()
     app.cleanup_ctx.append(bus_context(settings.nats_url, "webhooks"))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
 
-from kit import context
+from kit import context, tracing
 from kit.database import Pool
 from kit.fetching import Fetcher, FetchError
 from kit.sealing import CannotOpen, Vault
@@ -27,6 +27,29 @@ ATTEMPTS = Counter(
     "Attempts to tell an event: delivered, retried later, or failed for good",
     ("outcome",),
 )
+
+DELIVERED_AFTER = Histogram(
+    "darkroom_webhook_delivery_duration_seconds",
+    "From an event to the receiver that took it, retries and their pauses included",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300, 3600, 43_200, 86_400),
+)
+PENDING = Gauge(
+    "darkroom_webhook_deliveries_pending", "Deliveries that are due or wait for a retry"
+)
+OLDEST_DUE = Gauge(
+    "darkroom_webhook_oldest_due_age_seconds",
+    "For how long the delivery that is due longest has been waiting for an attempt; 0 if none",
+)
+
+SURVEY = """
+SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(next_attempt) FILTER (
+    WHERE next_attempt <= now() AND (leased_until IS NULL OR leased_until <= now()))), 0)::float8
+    AS oldest
+FROM webhooks.deliveries WHERE state = 'pending'
+"""
+
+for _outcome in ("delivered", "retried", "failed"):
+    ATTEMPTS.labels(_outcome)
 
 AT_ONCE = 64
 """As many connections as the fetcher opens."""
@@ -114,7 +137,11 @@ class Sender:
     async def _tell(self, claim: Claim) -> None:
         context.correlation_id.set(claim.correlation_id)
         try:
-            await self._note(claim, await self._attempt(claim))
+            with tracing.span("webhook", "consumer", parent="") as span:
+                result = await self._attempt(claim)
+                if result.error:
+                    span.fail(result.error)
+            await self._note(claim, result)
         except Exception as error:
             log.warning("attempt not written down", **_facts(claim), exc_info=error)
 
@@ -135,6 +162,7 @@ class Sender:
         if result.status is not None and result.error is None:
             await self._claims.delivered(claim, result.status)
             ATTEMPTS.labels("delivered").inc()
+            DELIVERED_AFTER.observe(claim.age.total_seconds())
             log.info("delivered", status=result.status, **_facts(claim))
             return
         error = result.error or ""
@@ -148,6 +176,14 @@ class Sender:
         log.info(
             "not delivered", status=result.status, error=error, again=bool(wait), **_facts(claim)
         )
+
+
+async def survey(pool: Pool) -> None:
+    """Read how much waits to be told."""
+    row = await pool.fetchrow(SURVEY)
+    assert row is not None  # noqa: S101 - an aggregate gives one row
+    PENDING.set(row["pending"])
+    OLDEST_DUE.set(row["oldest"])
 
 
 def _judged(status: int) -> str | None:

@@ -8,6 +8,7 @@ from kit.signing import Grant, LinkExpired, LinkForged
 from kit.storage import ObjectNotFound, ObjectTooLarge
 from services.gateway.operations import Operations, Parameter
 from services.gateway.problems import Problem, broken_off
+from services.gateway.receiving import receiving
 from services.gateway.resources import STORAGE
 from services.gateway.views.shapes import ErrorBody
 
@@ -76,12 +77,13 @@ async def upload(request: web.Request) -> web.Response:
     if (request.content_length or 0) > grant.max_bytes:
         raise too_large
     try:
-        await request.app[STORAGE].put_stream(
-            grant.key,
-            request.content.iter_chunked(256 * 1024),
-            max_bytes=grant.max_bytes,
-            content_type=grant.content_type,
-        )
+        with receiving(request):
+            await request.app[STORAGE].put_stream(
+                grant.key,
+                request.content.iter_chunked(256 * 1024),
+                max_bytes=grant.max_bytes,
+                content_type=grant.content_type,
+            )
     except ObjectTooLarge as error:
         raise too_large from error
     return web.Response(status=204)

@@ -11,6 +11,7 @@ from proto.wallet import TopUp
 from services.gateway import stripe
 from services.gateway.operations import Operations
 from services.gateway.problems import Problem, json_response
+from services.gateway.receiving import receiving
 from services.gateway.resources import BUS, SETTINGS
 from services.gateway.views.shapes import ErrorBody
 
@@ -39,7 +40,8 @@ async def from_stripe(request: web.Request) -> web.Response:
     secrets = request.app[SETTINGS].stripe_webhook_secrets
     if not secrets:
         raise Problem(404, "NOT_FOUND", "no payments are taken here")
-    body = await request.read()
+    with receiving(request):
+        body = await request.read()
     try:
         stripe.verify(request.headers.get("Stripe-Signature", ""), body, secrets, time.time())
     except stripe.NotSigned as error:
