@@ -78,7 +78,7 @@ class Assumptions:
     bus_messages: float = 200_000.0
     """Questions a second through one nats-server. An assumption; each is two messages."""
     gateway_gigabits: float = 10.0
-    """A second, through the machines in front of the gateway."""
+    """A second, through one machine at the entrance; there may be several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,8 @@ def result(known: Costs, assumed: Assumptions, images_a_day: float) -> dict[str,
         "PostgreSQL transactions": flows["transactions_per_s"] / assumed.database_transactions,
         "JetStream messages": flows["stream_messages_per_s"] / assumed.stream_messages,
         "bus messages": flows["bus_messages_per_s"] / assumed.bus_messages,
-        "network in": flows["gigabits_in"] / assumed.gateway_gigabits,
-        "network out": flows["gigabits_out"] / assumed.gateway_gigabits,
     }
+    gigabits = max(flows["gigabits_in"], flows["gigabits_out"])
     return {
         "images_per_s_mean": round(images_a_day / _MINUTES / _SECONDS, 1),
         "images_per_s_busiest": round(_busiest(_images(load), assumed) / _SECONDS, 1),
@@ -126,8 +125,10 @@ def result(known: Costs, assumed: Assumptions, images_a_day: float) -> dict[str,
         "picture_cores_at_once": round(sum(cores[part] for part in _PICTURES), 1),
         "picture_cores_patient": round(picture_cores, 1),
         "job_wait_p95_minutes": round(minutes, 1),
+        "entrances": int(np.ceil(gigabits / assumed.utilisation / assumed.gateway_gigabits)),
         "gpus": int(np.ceil(cores["triton"] / assumed.gpu_cores)),
         **{name: round(value, 2) for name, value in flows.items()},
+        # of what there is one of, and of which more cannot simply be added
         "share_of_ceiling": {name: round(share, 3) for name, share in ceilings.items()},
         "first_ceiling": max(ceilings, key=lambda name: ceilings[name]),
     }

@@ -70,6 +70,8 @@ class Refused(msgspec.Struct, frozen=True):
     """The answer to a request that was refused."""
 
     error: str
+    results: list["Result"] = []
+    """Where none of the photographs could be cropped."""
 
 
 @dataclass(slots=True)
@@ -239,9 +241,11 @@ async def _send(
 def _code(content: bytes) -> str:
     """Return the code of an error; nothing where a proxy answers in our place."""
     try:
-        return msgspec.json.decode(content, type=Refused).error
+        told = msgspec.json.decode(content, type=Refused)
     except msgspec.DecodeError:
         return ""
+    # why the photograph could not be cropped says more than that none could
+    return next((result.error.code for result in told.results if result.error), told.error)
 
 
 def _told_apart(jpeg: bytes, number: int) -> bytes:

@@ -86,7 +86,7 @@ MONEY = Dashboard(
                     says="Tokens a second, by what the price book calls it.",
                     queries=(
                         Query(
-                            rate("darkroom_wallet_tokens_reserved_total", "operation"),
+                            rate("darkroom_wallet_operation_tokens_reserved_total", "operation"),
                             "{{operation}}",
                         ),
                     ),

@@ -5,7 +5,12 @@ from prometheus_client import Counter, Gauge, Histogram
 from kit.database import Pool
 from kit.metrics import SECONDS, Few
 
-RESERVED = Counter("darkroom_wallet_tokens_reserved", "Tokens held for work", ("operation",))
+RESERVED = Counter("darkroom_wallet_tokens_reserved", "Tokens held for work")
+BY_OPERATION = Counter(
+    "darkroom_wallet_operation_tokens_reserved",
+    "The same by what is paid for, as the price book names it; there from its first hold on",
+    ("operation",),
+)
 SETTLED = Counter("darkroom_wallet_tokens_settled", "Tokens captured for work that was done")
 REFUNDED = Counter(
     "darkroom_wallet_tokens_refunded",
@@ -105,7 +110,8 @@ class Tally:
         for outcome, number in self._outcomes.items():
             HOLDS.labels(outcome).inc(number)
         for operation, tokens in self._reserved.items():
-            RESERVED.labels(_operation(operation)).inc(tokens)
+            RESERVED.inc(tokens)
+            BY_OPERATION.labels(_operation(operation)).inc(tokens)
         for way, tokens in self._back.items():
             REFUNDED.labels(way).inc(tokens)
         SETTLED.inc(self._settled)
