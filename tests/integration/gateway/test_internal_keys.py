@@ -100,7 +100,7 @@ async def test_an_internal_caller_works_engines_and_administers_nothing(
     caller = await identity.caller(request(X_Api_Key="whatever"))
     secured = [operation for operation in operations() if operation.secured]
     for operation in secured:
-        if {"facecrop", "qr"} & set(operation.scopes):
+        if {"facecrop", "qr", "matching"} & set(operation.scopes):
             check(caller, operation)
         else:
             with pytest.raises(NotAllowed):
