@@ -19,19 +19,19 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
-from uuid import uuid4
 
 import aiohttp
 import cv2
 import psutil
 
 from bench.facecrop import bare_rates
+from bench.forms import form
 from bench.load import Rate, measure
 from bench.memory import watched
 from bench.peers import THUMBOR, thumbor
@@ -52,7 +52,6 @@ THUMBOR_PROCESSES = 2
 THUMBOR_CALLERS = 4
 
 _LOOK_SECONDS = 0.25
-_CHUNK_BYTES = 1 << 20
 _JOBS = "/v1/services/studio/jobs"
 
 
@@ -213,36 +212,14 @@ async def _measured(client: aiohttp.ClientSession, files: Sequence[Path], name: 
 
 async def _upload(client: aiohttp.ClientSession, files: Sequence[Path]) -> str:
     """Send files in one form, read from the disk piece by piece; return the task_id."""
-    boundary = uuid4().hex
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    data, headers = form(files, icp_type="school")
     async with client.post(
-        "/v1/services/studio/face-crop/upload",
-        data=_streamed(_form(files, boundary)),
-        headers=headers,
+        "/v1/services/studio/face-crop/upload", data=data, headers=headers
     ) as answer:
         if answer.status != 202:
             raise SystemExit(f"{answer.status}: {await answer.text()}")
         task: str = (await answer.json())["task_id"]
         return task
-
-
-async def _streamed(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-
-
-def _form(files: Sequence[Path], boundary: str) -> Iterator[bytes]:
-    """Write a form down; aiohttp's own would hold all its files open at once."""
-    start = f"--{boundary}\r\nContent-Disposition: form-data; "
-    yield f'{start}name="icp_type"\r\n\r\nschool\r\n'.encode()
-    for number, file in enumerate(files):
-        name = f'name="file[]"; filename="{number}-{file.name}"'
-        yield f"{start}{name}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
-        with file.open("rb") as stream:
-            while piece := stream.read(_CHUNK_BYTES):
-                yield piece
-        yield b"\r\n"
-    yield f"--{boundary}--\r\n".encode()
 
 
 async def _ended(client: aiohttp.ClientSession, task: str) -> dict[str, object]:

@@ -17,13 +17,20 @@ _GRAIN = 6.0
 """Standard deviation of the added noise: an enlargement alone compresses far better than what a
 camera delivers, and would decode too fast."""
 
-_SIDE_12MP = 3464
+SIDE_2MP = 1600
+SIDE_12MP = 3464
 _SIDE_24MP = 4899
 
-_STEP = 8
-"""Pixels by which one photograph of a series is shifted against the next."""
+_STEPS = 433
+"""Steps along a side by which one photograph of a series may be shifted against the next."""
 _IN_A_ROW = 40
 """Shifts to the side before the next one downwards: the crown lies near the upper edge."""
+
+_GROUP_OF = 3, 4
+"""Rows of people, and people in a row."""
+_GROUP_CELL = 1000
+"""Pixels that a person has; the face takes a fifth of them."""
+_GROUP_STEP = 4
 
 _START_OF_IMAGE = 2
 _COMMENT = b"\xff\xfe"
@@ -34,26 +41,47 @@ def photographs() -> dict[str, bytes]:
     pixels = decode(astronaut()).pixels
     return {
         "512": encode_jpeg(pixels, quality=92),
-        "12MP": encode_jpeg(_enlarged(pixels, _SIDE_12MP), quality=90),
+        "12MP": encode_jpeg(_enlarged(pixels, SIDE_12MP), quality=90),
         "24MP": encode_jpeg(_enlarged(pixels, _SIDE_24MP), quality=90),
     }
 
 
-def series(folder: Path, count: int) -> list[Path]:
-    """Write 12 megapixel JPEG files of which no two are equal; always the same ones.
+def series(folder: Path, count: int, side: int = SIDE_12MP) -> list[Path]:
+    """Write JPEG files of which no two are equal; always the same ones.
 
     They are cut from one enlargement, each at another place.
+
+    Args:
+        folder: Where to write them.
+        count: How many.
+        side: Of each, in pixels: 12 megapixels unless told otherwise.
     """
-    rows = -(-count // _IN_A_ROW)
-    side = _SIDE_12MP + _STEP * max(_IN_A_ROW, rows)
-    large = _enlarged(decode(astronaut()).pixels, side)
+    rows, step = -(-count // _IN_A_ROW), side // _STEPS
+    large = _enlarged(decode(astronaut()).pixels, side + step * max(_IN_A_ROW, rows))
 
     def write(number: int) -> Path:
         down, aside = divmod(number, _IN_A_ROW)
-        top, left = _STEP * down, _STEP * aside
-        file = folder / f"photo-{number:04}.jpg"
-        cut = large[top : top + _SIDE_12MP, left : left + _SIDE_12MP]
-        file.write_bytes(encode_jpeg(cut, quality=90))
+        top, left = step * down, step * aside
+        file = folder / f"photo-{side}-{number:04}.jpg"
+        file.write_bytes(encode_jpeg(large[top : top + side, left : left + side], quality=90))
+        return file
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        return list(threads.map(write, range(count)))
+
+
+def groups(folder: Path, count: int) -> list[Path]:
+    """Write JPEG files of 12 megapixels with twelve people each, who all look the same."""
+    height, width = _GROUP_OF
+    person = cv2.resize(
+        decode(astronaut()).pixels, (_GROUP_CELL, _GROUP_CELL), interpolation=cv2.INTER_CUBIC
+    )
+    people = _grained(np.tile(person, (height, width, 1)))
+
+    def write(number: int) -> Path:
+        file = folder / f"group-{number:04}.jpg"
+        shifted = np.roll(people, _GROUP_STEP * number, axis=1)
+        file.write_bytes(encode_jpeg(shifted, quality=90))
         return file
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
@@ -72,7 +100,11 @@ def large_files(folder: Path, count: int) -> list[Path]:
 
 
 def _enlarged(pixels: Pixels, side: int) -> Pixels:
-    large = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_CUBIC)
-    grain = np.random.default_rng(1).normal(0, _GRAIN, (side, side, 1)).astype(np.float32)
-    noisy: Pixels = np.clip(large + grain, 0, 255).astype(np.uint8)
+    return _grained(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_CUBIC))
+
+
+def _grained(pixels: cv2.typing.MatLike) -> Pixels:
+    height, width = pixels.shape[:2]
+    grain = np.random.default_rng(1).normal(0, _GRAIN, (height, width, 1)).astype(np.float32)
+    noisy: Pixels = np.clip(pixels + grain, 0, 255).astype(np.uint8)
     return noisy

@@ -61,6 +61,9 @@ class FacesRead(Message, tag="faces"):
     captured_at: datetime | None = None
     """By the camera's clock."""
     camera: str | None = None
+    """Make, model and serial number, as far as they are told."""
+    camera_is_certain: bool = True
+    """Off for a camera without its serial number: there may be two of one model."""
 
 
 class ReadFaces(Request[FacesRead | Rejected], subject="facereader.read-faces"):

@@ -99,6 +99,7 @@ class FaceReader:
             embedder=self.embedder,
             captured_at=opened.facts.captured_at,
             camera=opened.facts.camera,
+            camera_is_certain=opened.facts.camera_is_certain,
         )
 
     def _measured(self, opened: Opened, faces: list[Face]) -> list[_Measured]:

@@ -8,10 +8,14 @@ from datetime import datetime
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def rows(lines: Iterable[Iterable[object]], delimiter: str = ",") -> bytes:
-    """Return lines of CSV; moments in ISO 8601, nothing for None."""
+def rows(lines: Iterable[Iterable[object]]) -> bytes:
+    """Return lines of CSV; moments in ISO 8601, nothing for None.
+
+    Every cell is quoted: some spreadsheets part cells at other characters than the comma, and what
+    comes after one could begin like a formula.
+    """
     text = io.StringIO()
-    csv.writer(text, delimiter=delimiter).writerows(
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(
         [_cell(value) for value in line] for line in lines
     )
     return text.getvalue().encode()

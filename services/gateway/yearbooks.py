@@ -6,6 +6,8 @@ into two by a stated rule, the grade is the number that the class begins with, t
 empty.
 """
 
+import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -15,23 +17,11 @@ from typing import Literal
 from proto.agencies import FileId, SubjectId
 from proto.facecrop import FaceBox
 from proto.matching import Assignment, FileResult
-from services.gateway import table
 
 FOLDER = "PORTRAITS"
 INDEX = "INDEX.TXT"
 LONGEST = 9
 """Letters and digits of a file name, without its ending; what PSPA recommends."""
-
-HEADINGS = (
-    "Volume Name",
-    "Folder Name",
-    "Image File Name",
-    "Grade",
-    "Last Name",
-    "First Name",
-    "Teacher Name",
-    "Home Room",
-)
 
 NameOrder = Literal["given_first", "family_first"]
 
@@ -53,13 +43,17 @@ class Entry:
 def index(
     entries: Iterable[Entry], volume: str, delimiter: Literal["tab", "comma"], order: NameOrder
 ) -> bytes:
-    """Return the index, in UTF-8, with a first line that says what the columns are."""
-    lines: list[tuple[str, ...]] = [HEADINGS]
+    """Return the index, in UTF-8, a line for each portrait and none besides.
+
+    Programs of yearbooks read it, not spreadsheets: names stand in it as they are.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t" if delimiter == "tab" else ",")
     for entry in entries:
         last, first = names(entry.name, order)
         grade, room = grade_of(entry.class_name), entry.class_name
-        lines.append((volume, FOLDER, entry.image, grade, last, first, "", room))
-    return table.rows(lines, "\t" if delimiter == "tab" else ",")
+        writer.writerow((volume, FOLDER, entry.image, grade, last, first, "", room))
+    return text.getvalue().encode()
 
 
 def names(name: str, order: NameOrder) -> tuple[str, str]:

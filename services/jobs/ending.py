@@ -22,13 +22,17 @@ WHERE account_id = $1 AND id = $2 AND state IN ('queued', 'running') FOR NO KEY 
 """
 
 END_TAKEN = """
-WITH ending AS (
-    SELECT number, sum(units) OVER (ORDER BY number) AS place FROM jobs.items
-    WHERE account_id = $1 AND job_id = $2 AND (
-        (number = $3 AND state = 'running' AND attempt = $4)
-        OR (same_as = $3 AND state = 'waiting'
-            AND EXISTS (SELECT FROM jobs.items AS o WHERE o.job_id = $2 AND o.number = $3
-                        AND o.state = 'running' AND o.attempt = $4)))
+WITH taken AS MATERIALIZED (
+    SELECT number, units FROM jobs.items
+    WHERE account_id = $1 AND job_id = $2 AND number = $3 AND state = 'running' AND attempt = $4
+), ending AS MATERIALIZED (
+    SELECT number, sum(units) OVER (ORDER BY number) AS place FROM (
+        SELECT number, units FROM taken
+        UNION ALL
+        SELECT number, units FROM jobs.items
+        WHERE account_id = $1 AND job_id = $2 AND same_as = $3 AND state = 'waiting'
+            AND EXISTS (SELECT FROM taken)
+    ) AS each
 )
 UPDATE jobs.items AS i
 SET state = $5, result = $6, code = $7, message = $8, ended = $9 + place, ended_at = now(),

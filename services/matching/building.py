@@ -37,16 +37,18 @@ from services.matching.access import note
 from services.matching.choosing import Problem, chosen_face
 from services.matching.fetched import Fetched
 from services.matching.paging import that_fit
-from services.matching.reading import Reader, TookTooLong, key_to_keep, source
+from services.matching.reading import Reader, TookTooLong, Untrustworthy, key_to_keep, source
+from services.matching.sealed import of_reference
 
 DUE = """
 SELECT id, subject_id FROM matching.reference_photos
 WHERE account_id = $1 AND agency_id = $2 AND (
     state = 'waiting' OR (state = 'embedded' AND embedder <> $3)
-    OR (state = 'failed' AND key = ''))
+    OR (state = 'failed' AND (key = '' OR code = 'PROCESSING_FAILED')))
 ORDER BY id LIMIT $4
 """
-"""What could not be fetched is tried again: the site may be back."""
+"""What could not be fetched is tried again: the site may be back; and what the face reader failed
+with, which may have been mended."""
 
 REFERENCE = """
 SELECT photo.id, photo.state, photo.embedder, photo.key, photo.url, photo.face_box,
@@ -98,6 +100,8 @@ _LEAST_SECONDS = 5.0
 _MOST_LETTERS = 1_000
 _LONGEST_CODE = 100
 ERASED = Failed(code="REFERENCE_ERASED", message="the reference was erased")
+
+_NOT_READ = Problem("PROCESSING_FAILED", "The face reader could not read this photograph.")
 
 
 class Building:
@@ -193,7 +197,8 @@ class Building:
     ) -> Problem | None:
         """Embed a reference; one that is embedded stays. Returns what is wrong with it.
 
-        Raises NotFound, ConsentMissing, InvalidRequest, Unavailable.
+        Raises NotFound, ConsentMissing, InvalidRequest, Unavailable; and TookTooLong and
+        Untrustworthy when that is written down, as another attempt may do.
         """
         row = await self._pool.fetchrow(REFERENCE, account, agency, reference)
         if row is None:
@@ -208,20 +213,35 @@ class Building:
             version = ""
         else:
             chosen, version = chosen_face(read, _box(row)), read.embedder.version
-        key = account, agency, reference
+        await self._write(account, agency, row, chosen, version)
+        return chosen if isinstance(chosen, Problem) else None
+
+    async def _write(
+        self,
+        account: AccountId,
+        agency: AgencyId,
+        row: Record,
+        chosen: SeenFace | Problem,
+        version: str,
+    ) -> None:
+        """Write down what a reference, a row of REFERENCE, has come to.
+
+        Raises NotFound, ConsentMissing, InvalidRequest.
+        """
+        key = account, agency, ReferenceId(row["id"])
         async with self._pool.acquire() as connection, connection.transaction():
             held = await agencies.locked(connection, account, agency)
             _check_allowed(by_cards=held.mode == "cards", consent=held.consent)
             if isinstance(chosen, Problem):
                 there = await connection.fetchval(FAIL, *key, chosen.code, chosen.message)
             else:
-                sealed = self._vault.seal(chosen.embedding, account)
+                of = of_reference(account, key[2], version)
+                sealed = self._vault.seal(chosen.embedding, of)
                 there = await connection.fetchval(EMBED, *key, version, sealed)
             if not there:
                 raise NotFound("the reference was erased")
-            if embedder is not None or not isinstance(chosen, Problem):
+            if row["embedder"] is not None or not isinstance(chosen, Problem):
                 await agencies.bump(connection, account, agency)
-        return chosen if isinstance(chosen, Problem) else None
 
     async def _note_built(self, request: BuildReferences, made: int) -> None:
         told = {"embeddings": str(made)}
@@ -251,7 +271,7 @@ class Building:
         """Embed a reference. Returns whether an embedding was made."""
         try:
             return await self.embed(account, agency, reference) is None
-        except (NotFound, TookTooLong):
+        except (NotFound, TookTooLong, Untrustworthy):
             return False
 
     async def _read(
@@ -262,6 +282,10 @@ class Building:
             read = await self._reader.faces(account, source(row["key"], row["url"]), keep)
         except InvalidRequest as error:
             return Rejected(code=error.code, message=str(error))
+        except (TookTooLong, Untrustworthy):
+            # the others are embedded all the same, and whoever asks hears of this one
+            await self._write(account, agency, row, _NOT_READ, "")
+            raise
         if keep is not None and isinstance(read, FacesRead):
             await self._fetched.reference(account, ReferenceId(row["id"]), keep)
         return read

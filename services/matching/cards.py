@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from proto.agencies import SubjectId
 from proto.matching import Reason
-from services.matching.deciding import MOST_CANDIDATES, Candidate, Decided
+from services.matching.deciding import CLEAR, MOST_CANDIDATES, Candidate, Decided
 
 _UNCOMPARED = 0.0
 """Score and margin of who is named by a card alone."""
@@ -45,7 +45,9 @@ def against_cards(
         return raised
     if any(face.state != "unmatched" for face in faces):
         return [
-            face if face.state == "unmatched" else face.doubted("sequence_conflict")
+            face
+            if face.state == "unmatched" or face.best in named
+            else face.doubted("sequence_conflict")
             for face in faces
         ]
     # nobody was recognised: the largest face is who stood before the camera
@@ -61,18 +63,46 @@ def unknown_to_faces(subject: SubjectId) -> Candidate:
     return Candidate(subject, _UNCOMPARED, _UNCOMPARED)
 
 
-def _raised(faces: Sequence[Decided], named: Collection[SubjectId]) -> list[Decided]:
-    """Give faces that were to be looked at to their best candidate, where a card names it too."""
+def _raised(faces: Sequence[Decided], named: set[SubjectId]) -> list[Decided]:
+    """Give faces that were to be looked at to their best candidate, where a card names it too.
+
+    They keep their reasons: why the faces alone would not do. A card does not say which of several
+    faces it is about, so only one that is clearly nearer to the subject than the others is raised.
+    """
     taken = {face.subject for face in faces if face.subject is not None}
-    raised: list[Decided] = []
-    for face in faces:
-        best = face.best
-        if best is None or face.state != "needs_review" or best in taken or best not in named:
-            raised.append(face)
-        else:
-            taken.add(best)
-            raised.append(face.matched())
-    return raised
+    return [
+        face.matched(*face.reasons)
+        if face.best in named - taken and _is_raised(face, faces, named)
+        else face
+        for face in faces
+    ]
+
+
+def _is_raised(face: Decided, faces: Sequence[Decided], named: Collection[SubjectId]) -> bool:
+    if face.state != "needs_review" or "same_subject_twice" in face.reasons:
+        return False
+    if not face.is_nearest:
+        return False
+    score = face.candidates[0].score
+    return all(
+        _is_clear(score, _score(other, face.best))
+        for other in faces
+        if other is not face and not _is_of_another(other, face.best, named)
+    )
+
+
+def _is_of_another(face: Decided, subject: SubjectId | None, named: Collection[SubjectId]) -> bool:
+    """Whether a face is somebody else's: given to that one, or nearest to another on the card."""
+    return face.best != subject and (face.subject is not None or face.best in named)
+
+
+def _score(face: Decided, subject: SubjectId | None) -> float:
+    return next((each.score for each in face.candidates if each.subject == subject), 0.0)
+
+
+def _is_clear(score: float, other: float) -> bool:
+    """Whether the odds of a score are so many times those of another that chance is not enough."""
+    return score > other and score * (1 - other) >= CLEAR * other * (1 - score)
 
 
 def _named(subject: SubjectId) -> tuple[Candidate, ...]:

@@ -10,6 +10,10 @@ BYSTANDER = 0.4
 """How large a second face may be beside the largest for that to be the subject: with half the size
 somebody stands twice as far from the camera, and was not to be in the photograph."""
 
+SAME = 0.3
+"""The least part that a face's box and the one where somebody saw the subject have in common, of
+what they cover together: two detectors draw one face so, and no two faces side by side."""
+
 POOR: frozenset[Doubt] = frozenset(
     ("small_face", "blurred", "underexposed", "overexposed", "turned_away")
 )
@@ -42,7 +46,9 @@ def chosen_face(read: FacesRead, near: FaceBox | None) -> SeenFace | Problem:
     if not read.faces:
         return Problem("NO_FACE", "There is no face in this photograph.")
     if near is not None:
-        face = min(read.faces, key=lambda each: _distance(each.box, near))
+        face = max(read.faces, key=lambda each: _overlap(each.box, near))
+        if _overlap(face.box, near) < SAME:
+            return Problem("NO_FACE", "There is no face any more where the subject was seen.")
     else:
         face, *others = sorted(read.faces, key=lambda each: -_size(each.box))
         if others and _size(others[0].box) >= BYSTANDER * _size(face.box):
@@ -62,8 +68,10 @@ def _size(box: FaceBox) -> float:
     return math.sqrt(box.w * box.h)
 
 
-def _distance(box: FaceBox, other: FaceBox) -> float:
-    """Return how far the middles of two boxes are apart, in pixels."""
-    return math.hypot(
-        box.x + box.w / 2 - other.x - other.w / 2, box.y + box.h / 2 - other.y - other.h / 2
-    )
+def _overlap(box: FaceBox, other: FaceBox) -> float:
+    """Return what two boxes have in common, as a part of what they cover together: 0 to 1."""
+    width = min(box.x + box.w, other.x + other.w) - max(box.x, other.x)
+    height = min(box.y + box.h, other.y + other.h) - max(box.y, other.y)
+    common = max(width, 0) * max(height, 0)
+    covered = box.w * box.h + other.w * other.h - common
+    return common / covered if covered else 0.0

@@ -49,7 +49,8 @@ class Candidate(msgspec.Struct, frozen=True):
     subject: SubjectId
     score: float
     margin: float
-    """Its cosine minus that of the next subject; negative for who is not the best."""
+    """Its cosine minus that of the next subject; negative for who is not the best, or is behind
+    somebody whom the match is not about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Face:
     doubts: frozenset[Doubt]
     found: tuple[Likeness, ...]
     """Different subjects, the best first."""
+    outside: Likeness | None = None
+    """The nearest of those whom the match is not about, and who are not told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,11 @@ class Decided:
     reasons: tuple[Reason, ...] = ()
 
     @property
+    def is_nearest(self) -> bool:
+        """Whether nobody is as near as its best candidate."""
+        return bool(self.candidates) and self.candidates[0].margin > 0
+
+    @property
     def best(self) -> SubjectId | None:
         """The first candidate."""
         return self.candidates[0].subject if self.candidates else None
@@ -125,13 +133,16 @@ def faces_decided(faces: Sequence[Face], rules: Rules) -> list[Decided]:
     return _once_each([_decided(face, rules) for face in faces])
 
 
-def candidates(found: Sequence[Likeness], rules: Rules) -> tuple[Candidate, ...]:
-    """Return subjects with score and margin, the best first."""
+def candidates(
+    found: Sequence[Likeness], rules: Rules, outside: Likeness | None = None
+) -> tuple[Candidate, ...]:
+    """Return subjects with score and margin, the best first; who is outside counts as a rival."""
     if not found:
         return ()
     best = found[0].cosine
     margins = [likeness.cosine - best for likeness in found]
-    margins[0] = best - found[1].cosine if len(found) > 1 else _NOBODY_NEXT
+    rivals = [each.cosine for each in (*found[1:2], *((outside,) if outside else ()))]
+    margins[0] = best - max(rivals) if rivals else _NOBODY_NEXT
     return tuple(
         Candidate(each.subject, rules.score(each.cosine), round(margin, COSINE_DIGITS))
         for each, margin in zip(found, margins, strict=True)
@@ -158,7 +169,7 @@ def reasons(faces: Sequence[tuple[int, FaceState, Sequence[Reason]]]) -> list[Re
 
 
 def _decided(face: Face, rules: Rules) -> Decided:
-    found = candidates(face.found, rules)
+    found = candidates(face.found, rules, face.outside)
     unsure = Decided(face.number, "unmatched", None, found)
     if not found:
         return unsure

@@ -21,9 +21,10 @@ from prometheus_client import Gauge
 
 from kit.database import Connection, Pool
 from kit.sealing import Vault
-from proto.agencies import AgencyId
+from proto.agencies import AgencyId, ReferenceId
 from proto.errors import NotFound
 from proto.ids import AccountId
+from services.matching.sealed import of_reference
 from services.matching.searching import References, Vectors, as_rows
 
 VERSION = """
@@ -174,7 +175,12 @@ class Galleries:
     ) -> None:
         """Put embeddings into their rows."""
         sealed = {row["id"]: row["embedding"] for row in found}
-        opened = [self._vault.open(sealed[of], whose.account) for of in ids]
+        opened = [
+            self._vault.open(
+                sealed[of], of_reference(whose.account, ReferenceId(of), whose.embedder)
+            )
+            for of in ids
+        ]
         matrix[places] = as_rows(opened, whose.dimensions)
 
     def _use(self, whose: Whose) -> None:

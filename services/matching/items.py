@@ -111,6 +111,7 @@ class _Outcome:
     failed: Failed | None = None
     taken: datetime | None = None
     camera: str | None = None
+    """Where it is known to be this one."""
 
     @property
     def told(self) -> Succeeded | Failed:
@@ -230,7 +231,7 @@ class Items:
             task = await self._task(request)
             faces = _kept(await self._decided(task, read, gallery.references, whose), read)
             outcome = _Outcome(
-                kept.state_of(faces), faces, True, None, _moment(read), _plain(read.camera)
+                kept.state_of(faces), faces, True, None, _moment(read), _camera(read)
             )
             async with self._pool.acquire() as connection, connection.transaction():
                 held = await agencies.held(connection, whose.account, whose.agency)
@@ -249,10 +250,16 @@ class Items:
         rules = Rules.of(task["threshold"], read.embedder)
         only = await self._only(task, whose)
         vectors = as_rows([face.embedding for face in read.faces], whose.dimensions)
-        found = await self._together.nearest(references, vectors, only)
+        # also where the match is about a class: whoever is nearer outside of it is not in it
+        everybody = await self._together.nearest(references, vectors, None)
+        inside = everybody
+        if only is not None:
+            inside = await self._together.nearest(references, vectors, only)
         faces = [
-            Face(number, frozenset(face.doubts), nearest)
-            for number, (face, nearest) in enumerate(zip(read.faces, found, strict=True))
+            Face(number, frozenset(face.doubts), found, _outside(nearest, only))
+            for number, (face, found, nearest) in enumerate(
+                zip(read.faces, inside, everybody, strict=True)
+            )
         ]
         card: list[Candidate] = []
         compared: set[SubjectId] = set()
@@ -315,11 +322,19 @@ async def _all_there(
     return bool(there == len(told))
 
 
+def _outside(nearest: Sequence[Likeness], only: Only) -> Likeness | None:
+    """Return the nearest of those whom a match is not about, if they are among the nearest."""
+    return next((each for each in nearest if only is not None and each.subject not in only), None)
+
+
 def _beside(named: Likeness, face: Face, rules: Rules) -> Candidate:
     """Return whom a card names as a candidate of a face, beside those that were found."""
     others = [each for each in face.found if each.subject != named.subject]
     in_order = sorted([named, *others], key=lambda each: (-each.cosine, each.subject))
-    told = {each.subject: each for each in candidates(in_order, rules)}
+    outside = face.outside
+    if outside is not None and outside.subject == named.subject:
+        outside = None
+    told = {each.subject: each for each in candidates(in_order, rules, outside)}
     best = in_order[0].cosine
     return told.get(named.subject) or Candidate(
         named.subject, rules.score(named.cosine), round(named.cosine - best, 5)
@@ -359,3 +374,8 @@ def _moment(read: FacesRead) -> datetime | None:
     if taken is None or not _CAMERAS_SINCE <= taken.year < _CAMERAS_UNTIL:
         return None
     return taken if taken.tzinfo else taken.replace(tzinfo=UTC)
+
+
+def _camera(read: FacesRead) -> str | None:
+    """Return which camera took a photograph; two of one model must not be taken for one."""
+    return _plain(read.camera) if read.camera_is_certain else None

@@ -24,10 +24,10 @@ WHERE account_id = $1 AND match_id = $2 AND file_id = ANY ($3) ORDER BY file_id,
 WRITE_FACES = """
 INSERT INTO matching.faces (account_id, match_id, file_id, number, box, eye_distance, state,
     subject_id, score, margin, candidates, reasons, reviewed)
-SELECT $1, $2, $3, * FROM jsonb_to_recordset($4::jsonb) AS face (
-    number integer, box jsonb, eye_distance double precision, state text, subject_id bigint,
-    score double precision, margin double precision, candidates jsonb, reasons text[],
-    reviewed boolean)
+SELECT $1, $2, * FROM jsonb_to_recordset($3::jsonb) AS face (
+    file_id bigint, number integer, box jsonb, eye_distance double precision, state text,
+    subject_id bigint, score double precision, margin double precision, candidates jsonb,
+    reasons text[], reviewed boolean)
 ON CONFLICT (match_id, file_id, number) DO UPDATE
 SET state = excluded.state, subject_id = excluded.subject_id, score = excluded.score,
     margin = excluded.margin, candidates = excluded.candidates, reasons = excluded.reasons,
@@ -131,9 +131,23 @@ async def write_faces(
     faces: Sequence[Face],
 ) -> None:
     """Write faces over those of the same numbers."""
-    if faces:
-        written = msgspec.json.encode(faces).decode()
-        await connection.execute(WRITE_FACES, account, match, file, written)
+    await write_faces_of(connection, account, match, {file: faces})
+
+
+async def write_faces_of(
+    connection: Connection,
+    account: AccountId,
+    match: MatchId,
+    faces: Mapping[FileId, Sequence[Face]],
+) -> None:
+    """Do as `write_faces` for several photographs, in one statement."""
+    rows = [
+        {"file_id": file, **msgspec.structs.asdict(each)}
+        for file, of_file in faces.items()
+        for each in of_file
+    ]
+    if rows:
+        await connection.execute(WRITE_FACES, account, match, msgspec.json.encode(rows).decode())
 
 
 def face(row: Record | Mapping[str, Any]) -> Face:

@@ -78,6 +78,7 @@ class MatchEndpoints:
 
     async def close(self) -> None:
         """Let go of what is under way, and of what is in memory."""
+        await self._standing.close()
         await self._together.close()
         await self._galleries.close()
         await self._discarding.stop()

@@ -65,14 +65,33 @@ RETURNING id
 """
 
 IS_REFERENCE = """
-SELECT true FROM matching.reference_photos
+SELECT id, state, file_id, face_box IS DISTINCT FROM $4 AS elsewhere
+FROM matching.reference_photos
 WHERE account_id = $1 AND subject_id = $2 AND sha256 = $3
 """
+
+MOVE_REFERENCE = """
+UPDATE matching.reference_photos
+SET file_id = $3, face_box = $4, state = 'waiting', code = '', message = '', embedder = NULL,
+    embedding = NULL, embedded_at = NULL
+WHERE account_id = $1 AND id = $2
+"""
+"""To another face of the same picture, which is embedded anew."""
 
 REMOVE_REFERENCE = """
 DELETE FROM matching.reference_photos WHERE account_id = $1 AND agency_id = $2 AND id = $3
 RETURNING state
 """
+
+REMOVE_OTHERS_OF_FACE = """
+DELETE FROM matching.reference_photos AS photo
+USING jsonb_to_recordset($4::jsonb) AS face (box jsonb, subject_id bigint)
+WHERE photo.account_id = $1 AND photo.agency_id = $2 AND photo.file_id = $3
+  AND photo.face_box = face.box AND photo.subject_id IS DISTINCT FROM face.subject_id
+RETURNING photo.state
+"""
+"""References made of faces that are somebody else's, or nobody's, as it turns out. Their objects
+stay: they are the file's."""
 
 REMOVE_FACES = """
 DELETE FROM matching.faces
@@ -140,15 +159,12 @@ def _check(request: Decide) -> None:
 
 
 async def _held(connection: Connection, request: Decide) -> AgencyId:
-    """Keep the agency of a match as it is; for oneself, where references come or go."""
+    """Keep the agency of a match for oneself: references may come and go with a decision."""
     row = await connection.fetchrow(MATCH, request.account, request.match)
     if row is None:
         raise no_match()
     agency = AgencyId(row["agency_id"])
-    if request.as_reference or request.action == "undo":
-        found = await agencies.locked(connection, request.account, agency)
-    else:
-        found = await agencies.held(connection, request.account, agency)
+    found = await agencies.locked(connection, request.account, agency)
     if request.as_reference and found.mode == "cards":
         raise InvalidRequest("this agency goes by cards alone; it has no references")
     return agency
@@ -169,6 +185,7 @@ async def _decide(connection: Connection, request: Decide, agency: AgencyId, row
     state = kept.state_of(after)
     reasons = kept.reasons_of(after, looked=row["embedder"] is not None)
     await connection.execute(SET_RESULT, *_key(request), state, reasons, True)
+    await _remove_wrong(connection, request, agency, decided)
     reference = None
     if request.as_reference:
         reference = await _add_reference(connection, request, agency, row, decided)
@@ -241,6 +258,17 @@ async def _undo(connection: Connection, request: Decide, agency: AgencyId) -> No
             await agencies.bump(connection, request.account, agency)
 
 
+async def _remove_wrong(
+    connection: Connection, request: Decide, agency: AgencyId, decided: Sequence[kept.Face]
+) -> None:
+    """Remove the references made of faces that were now given to others, in whichever match."""
+    faces = msgspec.json.encode([face for face in decided if face.box is not None]).decode()
+    key = request.account, agency, request.file
+    removed = await connection.fetch(REMOVE_OTHERS_OF_FACE, *key, faces)
+    if any(row["state"] == "embedded" for row in removed):
+        await agencies.bump(connection, request.account, agency)
+
+
 async def _add_reference(
     connection: Connection,
     request: Decide,
@@ -251,8 +279,16 @@ async def _add_reference(
     """Make a photograph a reference of whom it was given to. Returns None where it is one."""
     if len(decided) != 1 or decided[0].box is None or not row["key"]:
         raise InvalidRequest("only a face that was seen, one at a time, becomes a reference")
-    subject = decided[0].subject_id
-    if await connection.fetchval(IS_REFERENCE, request.account, subject, row["sha256"]):
+    subject, box = decided[0].subject_id, msgspec.json.encode(decided[0].box).decode()
+    of_picture = request.account, subject, row["sha256"]
+    there = await connection.fetchrow(IS_REFERENCE, *of_picture, box)
+    if there is not None:
+        # what was sent as a reference is one by itself; what was made here is of the latest face
+        if there["file_id"] is not None and there["elsewhere"]:
+            moved = request.account, there["id"], request.file, box
+            await connection.execute(MOVE_REFERENCE, *moved)
+            if there["state"] == "embedded":
+                await agencies.bump(connection, request.account, agency)
         return None
     added: int | None = await connection.fetchval(
         ADD_REFERENCE,
@@ -263,7 +299,7 @@ async def _add_reference(
         row["url"],
         row["sha256"],
         request.file,
-        msgspec.json.encode(decided[0].box).decode(),
+        box,
         MOST_REFERENCES,
     )
     if added is None:

@@ -7,9 +7,11 @@ any more.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 import msgspec
+import structlog
 from asyncpg import Record
 
 from kit.bus import Bus
@@ -18,7 +20,7 @@ from proto.agencies import AgencyId, FileId, MatchId, ShootId
 from proto.errors import NotFound, Unavailable
 from proto.ids import AccountId, JobId
 from proto.jobs import GetJob, Job
-from proto.matching import Match, MatchOptions, MatchState
+from proto.matching import Match, MatchOptions, MatchState, Reason
 from services.matching import agencies, bursts, kept
 from services.matching.access import note
 
@@ -47,8 +49,12 @@ WHERE matches.account_id = $1 AND matches.id = ANY ($2) ORDER BY matches.id DESC
 """
 
 LOCK = """
-SELECT state, options, embedder FROM matching.matches
-WHERE account_id = $1 AND id = $2 FOR UPDATE
+SELECT match.state, match.options, match.embedder,
+    agency.mode = 'faces' AND agency.consent_at IS NOT NULL AS allowed
+FROM matching.matches AS match
+JOIN matching.agencies AS agency
+    ON (agency.account_id, agency.id) = (match.account_id, match.agency_id)
+WHERE match.account_id = $1 AND match.id = $2 FOR UPDATE OF match
 """
 
 ANY_DONE = """
@@ -79,14 +85,18 @@ WHERE account_id = $1 AND match_id = $2 AND camera IS NOT NULL AND captured_at I
 """
 
 SETTLE = """
-UPDATE matching.results SET state = $4, reasons = $5
-WHERE account_id = $1 AND match_id = $2 AND file_id = $3 AND NOT reviewed
-RETURNING true
+UPDATE matching.results AS result SET state = new.state, reasons = new.reasons
+FROM jsonb_to_recordset($3::jsonb) AS new (file_id bigint, state text, reasons text[])
+WHERE result.account_id = $1 AND result.match_id = $2 AND result.file_id = new.file_id
+  AND NOT result.reviewed
+RETURNING result.file_id
 """
 """What a person decided on stays, also if that was a moment ago."""
 
 _CANCELLED = ("CANCELLED", "the job was cancelled before this photograph was read")
 _NOT_DONE = ("PROCESSING_FAILED", "this photograph was not read")
+
+log = structlog.get_logger(__name__)
 
 
 class Standing:
@@ -95,6 +105,14 @@ class Standing:
     def __init__(self, pool: Pool, bus: Bus) -> None:
         self._pool = pool
         self._bus = bus
+        self._concluding: dict[tuple[AccountId, int], asyncio.Task[None]] = {}
+
+    async def close(self) -> None:
+        """Let go of what is under way; whoever looks next begins anew."""
+        concluding = list(self._concluding.values())
+        for task in concluding:
+            task.cancel()
+        await asyncio.gather(*concluding, return_exceptions=True)
 
     async def get(self, account: AccountId, match: MatchId) -> Match:
         """Return a match, concluded if its job has closed. Raises NotFound."""
@@ -134,7 +152,8 @@ class Standing:
                 await self._end_void(account, row)
             return None
         if job.closed:
-            await self._conclude(account, row, job)
+            # who looks may not have the time that it takes, and would have it begun again each time
+            await asyncio.shield(self._conclusion(account, row, job))
             return None
         return job
 
@@ -151,6 +170,21 @@ class Standing:
             draft = draft or found
         return draft
 
+    def _conclusion(self, account: AccountId, row: Record, job: Job) -> asyncio.Task[None]:
+        """Begin to conclude a match, or return what does that already."""
+        key = account, row["id"]
+        task = self._concluding.get(key)
+        if task is None:
+            task = self._concluding[key] = asyncio.create_task(self._conclude(account, row, job))
+            task.add_done_callback(partial(self._concluded, key))
+        return task
+
+    def _concluded(self, key: tuple[AccountId, int], task: asyncio.Task[None]) -> None:
+        del self._concluding[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # perhaps nobody waits for it any more
+            log.warning("match not concluded", match=key[1], error=str(error))
+
     async def _conclude(self, account: AccountId, row: Record, job: Job) -> None:
         """Let a match end as its job has; again changes nothing."""
         state: MatchState = "failed" if job.state == "draft" else job.state
@@ -166,7 +200,8 @@ class Standing:
             key = account, MatchId(row["id"])
             await connection.execute(NOT_READ, *key, code, message)
             options = msgspec.json.decode(found["options"], type=MatchOptions)
-            if options.bursts and found["embedder"] is not None:
+            # consent may have been withdrawn since the photographs were compared
+            if options.bursts and found["embedder"] is not None and found["allowed"]:
                 await _settle_bursts(connection, *key)
             await connection.execute(END, *key, state, job.closed_at, [job.id])
 
@@ -213,15 +248,26 @@ async def _settle_bursts(connection: Connection, account: AccountId, match: Matc
         for row in rows
     ]
     raised = await asyncio.to_thread(bursts.raised, frames)
-    for file in sorted(raised):
-        changed = [
+    changed = {
+        file: [
             face.with_decision(decided)
             for face, decided in zip(faces[file], raised[file], strict=True)
         ]
-        state, reasons = kept.state_of(changed), kept.reasons_of(changed, looked=True)
-        # the result first, as whoever reviews it does
-        if await connection.fetchval(SETTLE, account, match, file, state, reasons):
-            await kept.write_faces(connection, account, match, file, changed)
+        for file in sorted(raised)
+    }
+    results = [
+        {"file_id": file, "state": kept.state_of(of_file), "reasons": _reasons(of_file)}
+        for file, of_file in changed.items()
+    ]
+    # the results first, as whoever reviews them does
+    written = msgspec.json.encode(results).decode()
+    settled = await connection.fetch(SETTLE, account, match, written)
+    of_settled = {FileId(row["file_id"]): changed[row["file_id"]] for row in settled}
+    await kept.write_faces_of(connection, account, match, of_settled)
+
+
+def _reasons(faces: Sequence[kept.Face]) -> list[Reason]:
+    return kept.reasons_of(faces, looked=True)
 
 
 def _match(row: Record, job: Job | None) -> Match:

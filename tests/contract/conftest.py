@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -117,7 +118,9 @@ def photographs(jpeg: bytes, count: int) -> list[tuple[str, bytes]]:
 def uploads_of(stack: RunningStack, client: Client) -> list[Path]:
     """Return the uploaded files of an account that are in storage, a folder for each request."""
     folder = stack.home / "storage" / "uploads" / str(client.account)
-    return [path for path in folder.rglob("*") if path.is_file()]
+    # folders of other requests may go while this looks
+    found = [Path(at, name) for at, _, names in os.walk(folder) for name in names]
+    return [path for path in found if path.is_file()]
 
 
 Newcomer = Callable[..., Awaitable[Client]]

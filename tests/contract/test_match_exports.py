@@ -148,13 +148,10 @@ async def test_a_yearbook_has_a_portrait_of_each_person_and_an_index(
     assert found.namelist() == ["PORTRAITS/S1.jpg", "INDEX.TXT"]
     picture = Image.open(io.BytesIO(found.read("PORTRAITS/S1.jpg")))
     assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (800, 1000))
-    head, line = list(
-        csv.reader(io.StringIO(found.read("INDEX.TXT").decode(), newline=""), delimiter="\t")
-    )
-    assert head[:3] == ["Volume Name", "Folder Name", "Image File Name"]
+    (line,) = csv.reader(io.StringIO(found.read("INDEX.TXT").decode(), newline=""), delimiter="\t")
     assert line == ["DONGKHOIS", "PORTRAITS", "S1.jpg", "5", "Nguyen", "An", "", "5A"]
     other = await yearbook(match, task, delimiter="comma", volume="SPRING26", names="family_first")
-    (_, line) = rows(other.read("INDEX.TXT"))
+    (line,) = csv.reader(io.StringIO(other.read("INDEX.TXT").decode(), newline=""))
     assert line == ["SPRING26", "PORTRAITS", "S1.jpg", "5", "An", "Nguyen", "", "5A"]
     assert "yearbook_exported" in [
         each["action"] for each in (await made.send("GET", "/access-log")).body["entries"]

@@ -6,6 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from kit.bus import Bus
+from proto.agencies import AgencyId, ShootId
+from proto.ids import JobId
+from proto.matching import PrepareMatch
 from tests.contract.conftest import JOBS, Client, Elsewhere, Newcomer, another
 from tests.contract.schools import (
     MATCHING,
@@ -107,10 +111,10 @@ async def test_people_who_cannot_be_told_apart_are_for_somebody_to_look_at(
     (face,) = result["faces"]
     assert (result["state"], face["reasons"]) == ("needs_review", ["low_margin"])
     assert {each["student_id"] for each in face["candidates"]} == {"S1", "S2"}
-    # a class tells them apart
+    # a class narrows whom it is given to; that somebody else is as near stays a reason to look
     of_class = await made.match(job, class_name="5B")
     (result,) = await of_class.results()
-    assert result["state"] == "matched"
+    assert (result["state"], result["reasons"]) == ("needs_review", ["low_margin"])
     assert [each["student_id"] for each in result["faces"][0]["candidates"]] == ["S2"]
     assert of_class.body["options"]["class_name"] == "5B"
 
@@ -281,6 +285,24 @@ async def test_a_match_is_cancelled_and_what_was_not_begun_is_given_back(
         results = await client.send("GET", f"{path}/results", params={"state": "failed"})
         codes = {each["error"]["code"] for each in results.body["results"]}
         assert codes <= {"CANCELLED"}
+
+
+async def test_what_has_not_begun_is_not_cancelled(
+    made: School, astronaut: bytes, operator: Bus
+) -> None:
+    job = await made.job(*portraits(astronaut, 1))
+    # as it stands between a match and the beginning of its job
+    drafting = PrepareMatch(
+        account=made.client.account,
+        by="somebody",
+        agency=AgencyId(made.id),
+        shoot=ShootId(job),
+        job=JobId(uuid4()),
+    )
+    draft = await operator.request(drafting)
+    path = f"{MATCHING}/jobs/{draft.id}"
+    is_error(await made.client.send("DELETE", path), 409, "MATCH_NOT_BEGUN")
+    assert (await made.client.send("GET", path)).body["status"] == "queued"
 
 
 async def test_what_has_ended_is_not_cancelled(made: School, astronaut: bytes) -> None:

@@ -240,12 +240,15 @@ async def match(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """Cancel a match: photographs that were not begun are released and their tokens come back.
 
-    What was found so far stays.
+    What was found so far stays. 409 JOB_ENDED for one that is over, and MATCH_NOT_BEGUN in the
+    moment before it begins.
     """
     bus, about = request.app[BUS], of_match(request)
     found = await bus.request(GetMatch(**about))
     if found.state in ("completed", "failed"):
         raise Problem(409, "JOB_ENDED", f"this match has {found.state} already")
+    if found.job is None and found.state != "cancelled":
+        raise Problem(409, "MATCH_NOT_BEGUN", "this match is about to begin; cancel it then")
     if found.job is not None:
         await bus.request(CancelJob(account=request[ACCOUNT], job=found.job), 10.0)
     return json_response(_shown(await bus.request(GetMatch(**about))))

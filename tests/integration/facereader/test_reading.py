@@ -195,5 +195,9 @@ async def test_time_and_camera_are_told(desk: Desk, portrait: Pixels) -> None:
     block.get_ifd(IFD.Exif)[Base.DateTimeOriginal] = "2026:05:31 09:15:00"
     read = await desk.read(encoded(portrait, "JPEG", quality=88, exif=block))
     assert read.captured_at == datetime(2026, 5, 31, 9, 15, tzinfo=UTC)
-    assert read.camera == "Maker Model 5"
+    # there may be two of this model
+    assert (read.camera, read.camera_is_certain) == ("Maker Model 5", False)
     assert len(read.faces) == 1
+    block.get_ifd(IFD.Exif)[Base.BodySerialNumber] = "123"
+    read = await desk.read(encoded(portrait, "JPEG", quality=88, exif=block))
+    assert (read.camera, read.camera_is_certain) == ("Maker Model 5 123", True)

@@ -54,6 +54,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is none."""
     captured_at: datetime | None = None
     camera: str | None = None
+    camera_is_certain: bool = True
     salt: str = ""
     """So that two photographs of the same are two."""
 
@@ -75,6 +76,12 @@ def face(person: int, cosine: float = ALIKE, **more: Any) -> Shown:
 def between(person: int, other: int, **more: Any) -> Shown:
     """A face that is as near to one person as to another: 0.949."""
     both = base(person) + base(other)
+    return Shown(vector=(both / np.linalg.norm(both)).tolist(), **more)
+
+
+def leaning(person: int, other: int, **more: Any) -> Shown:
+    """A face that is nearer to one person, 0.962, than to another, who is near too: 0.933."""
+    both = 0.57 * base(person) + 0.43 * base(other)
     return Shown(vector=(both / np.linalg.norm(both)).tolist(), **more)
 
 
@@ -140,6 +147,7 @@ class FaceReader:
             embedder=self.embedder,
             captured_at=shown.captured_at,
             camera=shown.camera,
+            camera_is_certain=shown.camera_is_certain,
         )
 
     @answers

@@ -23,7 +23,7 @@ from proto.matching import (
     WithdrawConsent,
 )
 from services.matching.matchendpoints import MatchEndpoints
-from services.matching.reading import Reader
+from services.matching.reading import Reader, TookTooLong
 from tests.integration.jobs.book import until
 from tests.integration.matching.day import Day, portrait
 from tests.integration.matching.found import gallery
@@ -246,7 +246,31 @@ async def test_numbers_that_are_none_are_no_reference(day: Day, replica: MatchEn
     day.reader.spoil = unit([float("nan")] * 128)
     with pytest.raises(Exception, match="unit length"):
         await replica.embed_reference(_work(day, agency, reference.id))
-    assert await states(day, agency, subject) == [("waiting", "")]
+    assert await states(day, agency, subject) == [("failed", "PROCESSING_FAILED")]
+    # as one of many it does not hinder the others, and whoever asks hears of it
+    built = await day.build(agency)
+    assert (built.created, built.waiting, built.problems_total) == (0, 0, 1)
+    assert [(each.reference, each.code) for each in built.problems] == [
+        (reference.id, "PROCESSING_FAILED")
+    ]
+    # it is tried again, as models are mended
+    day.reader.spoil = None
+    assert (await day.build(agency)).created == 1
+    assert await states(day, agency, subject) == [("embedded", "")]
+
+
+async def test_a_photograph_that_takes_too_long_is_told_of(
+    day: Day, replica: MatchEndpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.matching.reading.READ_SECONDS", 0.3)
+    agency, subject, (reference,) = await with_references(day, portrait(1))
+    day.reader.gate.clear()
+    assert (await day.build(agency)).created == 0
+    assert await states(day, agency, subject) == [("failed", "PROCESSING_FAILED")]
+    with pytest.raises(TookTooLong):
+        await replica.embed_reference(_work(day, agency, reference.id))
+    day.reader.gate.set()
+    assert (await day.build(agency)).created == 1
 
 
 async def test_references_are_embedded_as_a_job(day: Day, pool: Pool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from kit.bus import Bus
 from kit.database import Pool
 from proto.ids import JobId
-from proto.matching import GetMatches, MatchOptions
+from proto.matching import ChangeAgency, GetMatches, MatchOptions, WithdrawConsent
 from services.matching.standing import Standing
+from tests.integration.jobs.book import until
 from tests.integration.matching.day import Day, portrait, told, whose
 from tests.integration.matching.reader import between, face, picture
 
@@ -59,6 +61,35 @@ async def test_neighbours_settle_what_was_unsure(day: Day) -> None:
     assert plain.needs_review == 5
 
 
+@pytest.mark.parametrize("certain", [True, False])
+async def test_two_cameras_of_one_model_are_not_taken_for_one(day: Day, certain: bool) -> None:
+    agency, _ = await day.agency(1)
+    taken: dict[str, Any] = {
+        "captured_at": NOON,
+        "camera": "Maker Phone",
+        "camera_is_certain": certain,
+    }
+    shoot, _ = await day.shoot(agency, portrait(1, **taken), portrait(1, UNSURE, **taken))
+    match = await day.run(agency, shoot, options=BURSTS)
+    assert (match.matched, match.needs_review) == ((2, 0) if certain else (1, 1))
+
+
+@pytest.mark.parametrize("cards", [False, True])
+async def test_without_consent_nobody_is_recognised_any_more(day: Day, cards: bool) -> None:
+    agency, _ = await day.agency(1)
+    shoot, _ = await day.shoot(agency, shot(0, 1), shot(1, 1, UNSURE))
+    job = JobId(uuid4())
+    match = await day.prepare(agency.id, shoot=shoot.id, job=job, options=BURSTS)
+    await day.begin(match, job)
+    await day.closed(job)
+    if cards:
+        await day.studio.ask(ChangeAgency, agency.id, mode="cards")
+    else:
+        await day.studio.ask(WithdrawConsent, agency.id)
+    ended = await day.match(match.id)
+    assert (ended.state, ended.matched, ended.needs_review) == ("completed", 1, 1)
+
+
 async def test_what_a_person_decided_stays(day: Day, pool: Pool) -> None:
     agency, _ = await day.agency(2)
     shoot, (_, unsure) = await day.shoot(agency, shot(0, 1), shot(1, 1, UNSURE))
@@ -95,6 +126,41 @@ async def test_a_match_ends_once_however_many_look(day: Day, pool: Pool, bus: Bu
     # what was raised by a neighbour does not raise the next at a second look
     assert {(each.matched, each.needs_review) for each in seen} == {(2, 1)}
     assert seen[0].ended_at == (await day.closed(job)).closed_at
+
+
+async def test_a_match_ends_though_whoever_looked_did_not_wait(
+    day: Day, pool: Pool, bus: Bus
+) -> None:
+    agency, _ = await day.agency(1)
+    shoot, _ = await day.shoot(agency, shot(0, 1), shot(1, 1, UNSURE))
+    job = JobId(uuid4())
+    match = await day.prepare(agency.id, shoot=shoot.id, job=job, options=BURSTS)
+    await day.begin(match, job)
+    await day.closed(job)
+    standing = Standing(pool, bus)
+
+    async def is_held_up() -> bool:
+        return bool(
+            await pool.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND datname = current_database() AND query LIKE '%FOR UPDATE OF match%')"
+            )
+        )
+
+    async def has_ended() -> bool:
+        query = "SELECT state = 'completed' FROM matching.matches WHERE id = $1"
+        return bool(await pool.fetchval(query, match.id))
+
+    async with pool.acquire() as connection, connection.transaction():
+        query = "SELECT FROM matching.matches WHERE id = $1 FOR UPDATE"
+        await connection.execute(query, match.id)
+        looking = asyncio.create_task(standing.get(day.studio.account, match.id))
+        await until(is_held_up)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+    await until(has_ended)
+    await standing.close()
+    assert (await day.match(match.id)).matched == 2
 
 
 async def test_what_was_never_read_has_failed_when_the_job_has(day: Day, pool: Pool) -> None:

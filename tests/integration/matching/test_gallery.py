@@ -14,6 +14,7 @@ from proto.errors import NotFound
 from proto.matching import EraseReference, EraseSubject, WithdrawConsent
 from services.matching import gallery as galleries
 from services.matching.gallery import Galleries, Gallery, Whose
+from services.matching.sealed import of_reference
 from tests.integration.jobs.book import until
 from tests.integration.matching.day import Day, portrait
 from tests.integration.matching.reader import EMBEDDER, base
@@ -84,13 +85,15 @@ async def test_only_what_is_new_is_unsealed(day: Day, kept: Galleries, counted: 
 async def test_a_reference_embedded_anew_is_read_anew(
     day: Day, kept: Galleries, counted: list[int], pool: Pool, vault: Vault
 ) -> None:
-    agency, _ = await day.agency(2)
+    agency, (ann, _) = await day.agency(2)
     await kept.get(whose(day, agency))
-    other = vault.seal(base(7).astype("<f4").tobytes(), day.studio.account)
+    (reference,) = await day.studio.references(agency, ann)
+    of = of_reference(day.studio.account, reference.id, EMBEDDER.version)
+    other = vault.seal(base(7).astype("<f4").tobytes(), of)
     await pool.execute(
         "UPDATE matching.reference_photos SET embedding = $2, embedded_at = clock_timestamp() "
-        "WHERE id = (SELECT min(id) FROM matching.reference_photos WHERE agency_id = $1)",
-        agency.id,
+        "WHERE id = $1",
+        reference.id,
         other,
     )
     await pool.execute(
@@ -100,6 +103,31 @@ async def test_a_reference_embedded_anew_is_read_anew(
     assert counted == [2, 1]
     assert np.allclose(gallery.references.matrix[0], base(7), atol=1e-6)
     assert np.allclose(gallery.references.matrix[1], base(2), atol=1e-6)
+
+
+async def test_embeddings_that_were_swapped_stay_shut(
+    day: Day, kept: Galleries, pool: Pool
+) -> None:
+    agency, _ = await day.agency(2)
+    await pool.execute(
+        "UPDATE matching.reference_photos AS photo SET embedding = other.embedding "
+        "FROM matching.reference_photos AS other "
+        "WHERE photo.agency_id = $1 AND other.agency_id = $1 AND other.id <> photo.id",
+        agency.id,
+    )
+    with pytest.raises(CannotOpen):
+        await kept.get(whose(day, agency))
+
+
+async def test_embeddings_of_one_embedder_are_not_taken_for_anothers(
+    day: Day, kept: Galleries, pool: Pool
+) -> None:
+    agency, _ = await day.agency(1)
+    await pool.execute(
+        "UPDATE matching.reference_photos SET embedder = 'v9' WHERE agency_id = $1", agency.id
+    )
+    with pytest.raises(CannotOpen):
+        await kept.get(whose(day, agency, "v9"))
 
 
 async def test_whatever_is_taken_away_is_gone_at_the_next_question(

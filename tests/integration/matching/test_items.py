@@ -32,8 +32,10 @@ from tests.integration.jobs.book import until
 from tests.integration.matching.day import Day, portrait, whose
 from tests.integration.matching.reader import (
     EMBEDDER,
+    Shown,
     between,
     face,
+    leaning,
     picture,
     unit,
 )
@@ -470,6 +472,30 @@ async def test_a_class_is_as_it_is_now(day: Day, replica: MatchEndpoints, pool: 
     )
     outcome = await replica.match_file(day.work(match.id, file.id))
     assert matched(outcome).state == "unmatched"
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "reasons"),
+    [
+        # nobody outside is near; one who is as near, and one who is nearer
+        (face(1), "matched", []),
+        (between(1, 2), "needs_review", ["low_margin"]),
+        (leaning(2, 1), "needs_review", ["low_margin"]),
+        # of somebody outside alone
+        (face(2), "unmatched", []),
+    ],
+)
+async def test_a_class_is_compared_with_everybody(
+    day: Day, pool: Pool, seen: Shown, state: str, reasons: list[str]
+) -> None:
+    agency, (ann, _) = await day.agency(2)
+    await pool.execute("UPDATE matching.subjects SET class_name = '4A' WHERE id = $1", ann.id)
+    shoot, (file,) = await day.shoot(agency, picture(seen))
+    match = await day.run(agency, shoot, options=MatchOptions(class_name="4A"))
+    result = await day.result(match, file)
+    assert (result.state, list(result.reasons)) == (state, reasons)
+    # of others nothing is told
+    assert [each.subject for each in result.faces[0].candidates] == [ann.id]
 
 
 @asynccontextmanager

@@ -202,6 +202,52 @@ async def test_a_confirmed_photograph_becomes_a_reference(day: Day, pool: Pool) 
     assert await day.studio.is_stored(file.key)
 
 
+@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("action", ["reassign", "unmatch"])
+async def test_a_face_taken_away_is_no_reference_any_more(
+    day: Day, pool: Pool, action: str, built: bool
+) -> None:
+    agency, (ann, ben, _), match, (file,) = await matched(day, portrait(2))
+    await day.decide(match, file, "reassign", subject_id=ann.id, as_reference=True)
+    if built:
+        assert (await day.build(agency)).created == 1
+    version = await gallery(pool, agency)
+    to_ben: dict[str, Any] = {"subject_id": ben.id, "as_reference": True}
+    await day.decide(match, file, action, **(to_ben if action == "reassign" else {}))
+    assert len(await day.studio.references(agency, ann)) == 1
+    assert await gallery(pool, agency) == version + built
+    assert len(await day.studio.references(agency, ben)) == 1 + (action == "reassign")
+    await day.build(agency)
+    # the next photograph of the one is not as near to the other
+    shoot, (_, again) = await day.shoot(agency, portrait(3), portrait(2))
+    assert whose(await day.result(await day.run(agency, shoot), again)) == [ben.id]
+    assert await day.studio.is_stored(file.key)
+
+
+async def test_a_later_match_mends_what_a_reference_is_made_of(day: Day, pool: Pool) -> None:
+    agency, (ann, ben, cat) = await day.agency(3)
+    shoot, (file,) = await day.shoot(agency, picture(face(1), face(2, x=900)))
+    match, later = await day.run(agency, shoot), await day.run(agency, shoot)
+    await day.decide(match, file, "reassign", face=0, subject_id=cat.id, as_reference=True)
+    await day.decide(match, file, "confirm", face=1, as_reference=True)
+    assert (await day.build(agency)).created == 2
+
+    async def left() -> list[int]:
+        return [len(await day.studio.references(agency, each)) for each in (ann, ben, cat)]
+
+    # Cat is the other face of the same picture, so that is none of Ben's either
+    version = await gallery(pool, agency)
+    await day.decide(later, file, "reassign", face=1, subject_id=cat.id, as_reference=True)
+    assert await left() == [1, 1, 2]
+    assert await gallery(pool, agency) > version
+    (_, moved) = await day.studio.references(agency, cat)
+    assert moved.state == "waiting"
+    await day.decide(later, file, "reassign", face=0, subject_id=ben.id)
+    assert await left() == [1, 1, 2]
+    await day.decide(later, file, "unmatch", face=1)
+    assert await left() == [1, 1, 1]
+
+
 async def test_a_reference_that_is_gone_is_not_missed(day: Day) -> None:
     agency, (ann, *_), match, (file,) = await matched(day, portrait(1))
     await day.decide(match, file, "confirm", as_reference=True)

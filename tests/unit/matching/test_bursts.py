@@ -72,10 +72,29 @@ def test_what_neighbours_cannot_know_stays(reason: Reason) -> None:
     assert raised([unsure, frame(2, 100.0, face("matched", ANN))]) == {}
 
 
-def test_a_subject_is_raised_once_in_a_photograph() -> None:
-    two = frame(1, 100.0, face("needs_review", ANN), face("needs_review", ANN, number=1))
-    found = raised([two, frame(2, 101.0, face("matched", ANN))])
-    assert [each.state for each in found[FileId(1)]] == ["matched", "needs_review"]
+def test_of_two_faces_that_may_be_the_subjects_none_is_raised() -> None:
+    seen = frame(2, 101.0, face("matched", ANN))
+    for second in (("needs_review", ANN), ("needs_review", BEN, ANN), ("unmatched", ANN)):
+        state, *subjects = second
+        other = face(state, *subjects, number=1)  # type: ignore[arg-type]
+        assert raised([frame(1, 100.0, face("needs_review", ANN), other), seen]) == {}
+
+
+def test_a_second_face_near_the_subject_in_a_neighbour_settles_nothing() -> None:
+    # the second face of the first frame, a sibling, is alone in the next one
+    twice = face("needs_review", ANN, number=1, reasons=("same_subject_twice",))
+    both = frame(2, 101.0, face("matched", ANN), twice)
+    assert raised([UNSURE, both]) == {}
+    # nor does another neighbour that shows the subject alone
+    assert raised([UNSURE, both, frame(3, 101.5, face("matched", ANN))]) == {}
+    assert list(raised([UNSURE, frame(3, 101.5, face("matched", ANN))])) == [1]
+
+
+def test_a_low_score_is_raised_by_nobody() -> None:
+    for score, settled in ((0.62, []), (0.7, [1])):
+        unsure = Decided(0, "needs_review", None, (Candidate(ANN, score, 0.02),), ("low_score",))
+        frames = [frame(1, 100.0, unsure), frame(2, 101.0, face("matched", ANN))]
+        assert list(raised(frames)) == settled
 
 
 def test_whom_a_face_is_not_of_does_not_count() -> None:

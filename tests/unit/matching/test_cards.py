@@ -34,7 +34,7 @@ def test_without_a_card_faces_stay_as_they_are() -> None:
 
 def test_where_card_and_face_agree_both_are_right() -> None:
     unsure = face("needs_review", ANN, BEN, reasons=("low_score",))
-    assert told(against_cards([unsure], card(ANN), [ANN])) == [("matched", ANN, ())]
+    assert told(against_cards([unsure], card(ANN), [ANN])) == [("matched", ANN, ("low_score",))]
     sure = face("matched", ANN)
     assert against_cards([sure], card(ANN), [ANN]) == [sure]
 
@@ -47,7 +47,7 @@ def test_agreeing_says_nothing_of_other_faces() -> None:
         face("unmatched", BEN, number=3),
     ]
     assert told(against_cards(faces, card(ANN), [ANN])) == [
-        ("matched", ANN, ()),
+        ("matched", ANN, ("small_face",)),
         ("needs_review", None, ("low_score",)),
         ("matched", CAT, ()),
         ("unmatched", None, ()),
@@ -60,8 +60,8 @@ def test_siblings_on_one_card_are_both_raised() -> None:
         face("needs_review", BEN, ANN, number=1, reasons=("low_margin",)),
     ]
     assert told(against_cards(faces, card(ANN, BEN), [ANN, BEN])) == [
-        ("matched", ANN, ()),
-        ("matched", BEN, ()),
+        ("matched", ANN, ("low_margin",)),
+        ("matched", BEN, ("low_margin",)),
     ]
 
 
@@ -71,6 +71,43 @@ def test_a_subject_is_not_raised_twice() -> None:
         face("needs_review", ANN, number=1, reasons=("same_subject_twice",)),
     ]
     assert told(against_cards(faces, card(ANN), [ANN])) == told(faces)
+
+
+def scored(
+    number: int, state: FaceState, reasons: tuple[Reason, ...], *scores: tuple[SubjectId, float]
+) -> Decided:
+    found = tuple(Candidate(subject, score, 0.02) for subject, score in scores)
+    return Decided(number, state, None, found, reasons)
+
+
+def test_of_several_faces_the_one_with_the_best_claim_is_raised() -> None:
+    faces = [
+        scored(0, "needs_review", ("low_score", "same_subject_twice"), (ANN, 0.67)),
+        scored(1, "needs_review", ("small_face",), (ANN, 0.98)),
+    ]
+    assert told(against_cards(faces, card(ANN), [ANN])) == [
+        ("needs_review", None, ("low_score", "same_subject_twice")),
+        ("matched", ANN, ("small_face",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "largest",
+    [
+        # the child herself, who looks away; somebody like her; and one as near who holds nothing
+        scored(0, "unmatched", (), (ANN, 0.41)),
+        scored(0, "needs_review", ("low_score",), (BEN, 0.66), (ANN, 0.62)),
+        scored(0, "needs_review", ("low_score", "same_subject_twice"), (ANN, 0.63)),
+    ],
+)
+def test_a_card_does_not_say_which_of_two_faces_it_is(largest: Decided) -> None:
+    bystander = scored(1, "needs_review", ("low_score",), (ANN, 0.635))
+    first, second = against_cards([largest, bystander], card(ANN), [ANN])
+    assert second == bystander
+    assert first.subject is None
+    # it conflicts with whom the card does not name, and with nobody else
+    conflicts = largest.best == BEN
+    assert ("sequence_conflict" in first.reasons) is conflicts
 
 
 @pytest.mark.parametrize("state", ["matched", "needs_review"])

@@ -71,3 +71,25 @@ def test_where_somebody_saw_the_subject_the_face_there_counts() -> None:
     assert chosen_face(read(left, right), near) is right
     assert isinstance(chosen_face(read(left, face(2000, 450, "blurred")), near), Problem)
     assert isinstance(chosen_face(read(), near), Problem)
+
+
+@pytest.mark.parametrize(
+    ("near", "found"),
+    [
+        (FaceBox(x=1080, y=100, w=500, h=500), True),
+        (FaceBox(x=1000, y=100, w=300, h=450), True),
+        # beside it, around it, within it
+        (FaceBox(x=1400, y=100, w=500, h=500), False),
+        (FaceBox(x=0, y=0, w=2000, h=2000), False),
+        (FaceBox(x=1200, y=300, w=100, h=100), False),
+        (FaceBox(x=3500, y=2500, w=0, h=0), False),
+    ],
+)
+def test_where_the_subject_was_seen_there_must_be_a_face(near: FaceBox, found: bool) -> None:
+    only = face(1000, 500)
+    answer = chosen_face(read(only), near)
+    if found:
+        assert answer is only
+    else:
+        assert isinstance(answer, Problem)
+        assert answer.code == "NO_FACE"

@@ -229,3 +229,21 @@ def test_whatever_is_seen_what_is_said_makes_sense(seen: list[Face], threshold: 
         if each.state == "matched":
             assert each.candidates[0].score >= threshold
             assert each.candidates[0].margin > 0
+
+
+@pytest.mark.parametrize(
+    ("outside", "state", "margin"),
+    [
+        (STRANGE, "matched", SURE - STRANGE),
+        (SURE - 0.01, "needs_review", 0.01),
+        (SURE, "needs_review", 0.0),
+        (0.99, "needs_review", SURE - 0.99),
+    ],
+)
+def test_whom_the_match_is_not_about_is_a_rival(outside: float, state: str, margin: float) -> None:
+    seen = Face(0, frozenset(), (Likeness(ANN, SURE),), Likeness(BEN, outside))
+    (only,) = faces_decided([seen], RULES)
+    assert (only.state, [each.subject for each in only.candidates]) == (state, [ANN])
+    assert only.candidates[0].margin == pytest.approx(margin)
+    assert only.reasons == (() if state == "matched" else ("low_margin",))
+    assert only.is_nearest is (margin > 0)
