@@ -8,7 +8,7 @@ from time import perf_counter
 import msgspec
 
 from cli import accounts, nats, ports, postgres, services, triton
-from cli.errors import Refused, StartFailed
+from cli.errors import NotRunning, Refused, StartFailed
 from cli.home import Home, Links, StackCard, Target
 from cli.processes import Program
 from cli.progress import Progress
@@ -108,10 +108,10 @@ class Stack:
         """Replace a running service by a new process of it; returns after how many seconds.
 
         Nobody who asks it anything meanwhile notices. Raises StartFailed, and then the old one goes
-        on; Interrupted.
+        on; Interrupted, NotRunning.
         """
-        if self._program is None:
-            raise ValueError("the stack does not run")
+        if self._program is None or service not in services.NAMES:
+            raise NotRunning(f"There is no service {service} in this stack.")
         before = self._ports[service]
         (self._ports[service],) = ports.free(1)
         try:

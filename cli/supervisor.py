@@ -102,7 +102,10 @@ class Supervisor:
         async with self._replacing:
             began = perf_counter()
             stage, old = self._found(program.name)
-            new = Running(program, await spawn(program))
+            try:
+                new = Running(program, await spawn(program))
+            except OSError as error:
+                raise StartFailed(program.name, f"cannot be run ({error})", program.log) from error
             stage.append(new)
             try:
                 await self._until_ready(new)

@@ -21,9 +21,9 @@ GET = "sh deploy/prometheus/get.sh"
 _TOOLS = PROJECT / ".darkroom" / "tools" / "usr" / "bin"
 _CONFIGURATION = """\
 global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
-  evaluation_interval: 1s
+  scrape_interval: 2s
+  scrape_timeout: 2s
+  evaluation_interval: 2s
 rule_files: [{rules}/*.yml]
 scrape_configs:
   - job_name: darkroom
@@ -51,7 +51,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A server that scrapes the parts of one stack every second."""
+    """A server that scrapes the parts of one stack every two seconds."""
 
     process: "subprocess.Popen[bytes]"
     url: str

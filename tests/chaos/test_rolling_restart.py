@@ -24,7 +24,7 @@ from cli import services
 from kit.bus import Bus
 from proto.accounts import LiftLimit
 from proto.wallet import Reconcile
-from tests.chaos.conftest import JOBS, Caller
+from tests.chaos.conftest import JOBS, Caller, eventually
 from tests.running import RunningStack, darkroom, temporary_home
 
 SECONDS = float(os.environ.get("ROLLING_RESTART_SECONDS", "25"))
@@ -151,7 +151,13 @@ async def test_services_are_replaced_and_nobody_notices(
     steady: RunningStack, regular: Caller, pictures: list[bytes]
 ) -> None:
     before = steady.card.pids
-    task = await regular.begin(pictures[:PHOTOS])
+    begun: list[str] = []
+
+    async def begin() -> bool:
+        begun.append(await regular.begin(pictures[:PHOTOS]))
+        return True
+
+    await eventually(begin)  # a stack that has just started may be slow
     # no second try behind our back: a connection that the gateway closed at the wrong moment counts
     session = aiohttp.ClientSession(
         headers=regular.headers, timeout=aiohttp.ClientTimeout(total=100)
@@ -179,7 +185,7 @@ async def test_services_are_replaced_and_nobody_notices(
     assert all(after[name] != before[name] for name in services.NAMES)
     assert steady.process.poll() is None
     assert "starting it again" not in steady.output
-    job = await regular.closed(task)
+    job = await regular.closed(begun[0])
     assert (job["status"], job["succeeded"], job["failed"]) == ("completed", PHOTOS, 0)
 
     await regular.holds(0)

@@ -61,7 +61,7 @@ async def prometheus(
     folder = tmp_path_factory.mktemp("prometheus")
     server = Prometheus.begin(folder, stack.at.targets, port, session)
     # two scrapes of everything: what grows from then on has a rate
-    await server.until("min(count_over_time(up[1m])) > 2 and min(up) == 1", 30)
+    await server.until("min(count_over_time(up[1m])) > 2 and min(up) == 1", 60)
     yield server
     server.stop()
 

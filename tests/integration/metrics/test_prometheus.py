@@ -16,7 +16,7 @@ from tests.contract.conftest import Client
 from tests.integration.metrics.conftest import TRACE
 from tests.prometheus import RULES, Prometheus
 
-SECONDS = 90.0
+SECONDS = 150.0
 VARIABLES = {"$__rate_interval": "1m", "$dialect": ".+"}
 
 _METRIC = re.compile(r"\b((?:darkroom|nv|process)_[a-z0-9_]+|[a-z0-9_]+:[a-z0-9_]+:[a-z0-9_]+)\b")
