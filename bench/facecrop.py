@@ -9,8 +9,9 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ async def main() -> None:
     """Measure and print; the last line is one JSON object."""
     cv2.setNumThreads(1)  # as the engine does
     photos = photographs()
-    bare = {name: await bare_rates(photo, CALLS[name]) for name, photo in photos.items()}
+    bare = {name: await bare_rates([photo], CALLS[name]) for name, photo in photos.items()}
     async with (
         running(tokens=1_000_000) as (stack, headers),
         aiohttp.ClientSession(headers=headers) as client,
@@ -75,14 +76,15 @@ async def main() -> None:
     print(json.dumps(result))
 
 
-async def bare_rates(photo: bytes, calls: int) -> list[Rate]:
-    """Run the chain in this process at each number of callers."""
+async def bare_rates(photos: Sequence[bytes], calls: int) -> list[Rate]:
+    """Run the chain in this process at each number of callers, the photographs taking turns."""
     models = connect(None, REPOSITORY)
+    turns = cycle(photos)
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
 
         async def crop() -> object:
-            picture = await loop.run_in_executor(threads, decode, photo)
+            picture = await loop.run_in_executor(threads, decode, next(turns))
             found = await detect(models, picture.pixels)
             faces = in_view(found, picture.width, picture.height, 50)
             chosen = main_face([box for _, box in faces], picture.width, picture.height)
@@ -97,7 +99,8 @@ async def bare_rates(photo: bytes, calls: int) -> list[Rate]:
             )
             return receipt.receipt(stance, place, SCHOOL, look), files
 
-        print(f"\nbare chain, photograph of {len(photo) / 1e6:.1f} MB")
+        size = sum(map(len, photos)) / len(photos)
+        print(f"\nbare chain, photograph of {size / 1e6:.1f} MB")
         rates = [await _shown(crop, callers, calls) for callers in CALLERS]
     await models.close()
     return rates
