@@ -24,8 +24,8 @@ answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` of the NATS service API.
 
 def requests() -> list[type[Request[Any]]]:
     """Return every request of every service, in the order of their subjects."""
-    for module in pkgutil.iter_modules(proto.__path__):
-        importlib.import_module(f"proto.{module.name}")
+    for module in pkgutil.walk_packages(proto.__path__, "proto."):
+        importlib.import_module(module.name)
     return sorted(
         (kind for kind in Request.__subclasses__() if kind.__module__.startswith("proto.")),
         key=lambda kind: kind.subject,

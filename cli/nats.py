@@ -40,7 +40,8 @@ from proto.jobs import (
     StartJob,
     TakeItem,
 )
-from proto.matching import MATCH_KIND, REFERENCE_KIND
+from proto.matching.matches import MATCH_KIND
+from proto.matching.references import REFERENCE_KIND
 from proto.qr import GetSorted
 from proto.wallet import Attach, Grant, Reconcile, Refund, Release, Settle
 

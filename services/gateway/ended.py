@@ -13,7 +13,8 @@ from proto.cardreader import KIND as CARD_READ
 from proto.facecrop import KIND as FACE_CROP
 from proto.ids import JobId
 from proto.jobs import GetItems, Item, Job, JobState
-from proto.matching import MATCH_KIND, REFERENCE_KIND, FileMatched
+from proto.matching.matches import MATCH_KIND, FileMatched
+from proto.matching.references import REFERENCE_KIND
 from proto.qr import KIND as QR_SHEET
 from proto.qr import DrawnSheet, GetSorted, ReasonCount, SortedFile, SortOptions
 from services.gateway.identity import ACCOUNT

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from kit.bus import Bus
 from kit.storage import Storage
 from proto.ids import StorageKey
-from proto.matching import Assignment, GetAssignments
+from proto.matching.exports import Assignment, GetAssignments
 from services.gateway import table
 from services.gateway.renaming import Photograph, Renaming
 from services.gateway.whose import OfMatch

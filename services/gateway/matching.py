@@ -19,10 +19,10 @@ from proto.agencies import AgencyId, FileId, MatchId, Mode, ShootId
 from proto.errors import Refusal, Unavailable
 from proto.ids import JobId, StorageKey
 from proto.jobs import GetJob, Job, NewItem
-from proto.matching import (
+from proto.matching.agencies import GetAgency
+from proto.matching.matches import (
     MATCH_KIND,
     DropMatch,
-    GetAgency,
     GetMatchFiles,
     Match,
     MatchFile,

@@ -15,7 +15,7 @@ from proto.agencies import File, FileId
 from proto.errors import Unavailable
 from proto.ids import StorageKey
 from proto.jobs import MOST_ITEMS, Job, NewItem
-from proto.matching import GetFiles
+from proto.matching.shoots import GetFiles
 from proto.photos import RemotePhoto, StoredPhoto
 from services.gateway import names
 from services.gateway.batches import Batch, PerhapsBegun, begin

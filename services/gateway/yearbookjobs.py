@@ -17,7 +17,9 @@ from proto.agencies import AgencyId, FileId, Subject, SubjectId
 from proto.facecrop import KIND, CropFace, Portrait
 from proto.ids import AccountId, StorageKey
 from proto.jobs import MOST_ITEMS, Job
-from proto.matching import Assignment, GetResults, GetSubjects
+from proto.matching.exports import Assignment
+from proto.matching.results import GetResults
+from proto.matching.subjects import GetSubjects
 from proto.photos import StoredPhoto
 from proto.presets import Preset
 from services.gateway.batches import BEGIN_SECONDS

@@ -16,7 +16,8 @@ from typing import Literal
 
 from proto.agencies import FileId, SubjectId
 from proto.facecrop import FaceBox
-from proto.matching import Assignment, FileResult
+from proto.matching.exports import Assignment
+from proto.matching.results import FileResult
 
 FOLDER = "PORTRAITS"
 INDEX = "INDEX.TXT"

@@ -9,7 +9,7 @@ from kit.database import Connection, Pool
 from proto.agencies import AccessEntry, AgencyId, SubjectId
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
-from proto.matching import AccessLog, GetAccessLog, NoteAccess
+from proto.matching.agencies import AccessLog, GetAccessLog, NoteAccess
 from services.matching.paging import that_fit
 
 NOTE = """

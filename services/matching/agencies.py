@@ -11,7 +11,7 @@ from kit.database import Connection, Pool
 from proto.agencies import MOST_AGENCIES, Agency, AgencyId, Consent, Mode
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
-from proto.matching import (
+from proto.matching.agencies import (
     AgencyList,
     ChangeAgency,
     CreateAgency,

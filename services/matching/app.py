@@ -14,7 +14,8 @@ from kit.sealing import Vault
 from kit.storage import Storage
 from kit.work import working
 from proto.jobs import RegisterKind
-from proto.matching import MATCH_KIND, REFERENCE_KIND
+from proto.matching.matches import MATCH_KIND
+from proto.matching.references import REFERENCE_KIND
 from services.matching.discarding import Discarding
 from services.matching.matchendpoints import MatchEndpoints
 from services.matching.peopleendpoints import PeopleEndpoints

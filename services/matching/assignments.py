@@ -10,16 +10,15 @@ from kit.database import Pool
 from proto.agencies import MatchId, Subject
 from proto.errors import InvalidRequest
 from proto.ids import AccountId
-from proto.matching import (
-    After,
+from proto.matching.asking import After, Position
+from proto.matching.exports import (
     Assignment,
     AssignmentPage,
     GetAssignments,
     GetMissing,
-    MatchOptions,
     MissingPage,
-    Position,
 )
+from proto.matching.matches import MatchOptions
 from services.matching.paging import that_fit
 from services.matching.reading import Reader
 from services.matching.standing import Standing, no_match

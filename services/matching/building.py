@@ -20,9 +20,9 @@ from proto.facecrop import FaceBox
 from proto.facereader import FacesRead, SeenFace
 from proto.ids import AccountId
 from proto.jobs import Failed, Succeeded
-from proto.matching import (
+from proto.matching.asking import AboutAgency
+from proto.matching.references import (
     MOST_DUE,
-    AboutAgency,
     BuildReferences,
     DueReferences,
     EmbedReference,

@@ -7,7 +7,7 @@ wrong one, which are not the mistakes that comparing faces makes: where both agr
 from collections.abc import Collection, Sequence
 
 from proto.agencies import SubjectId
-from proto.matching import Reason
+from proto.matching.results import Reason
 from services.matching.deciding import CLEAR, MOST_CANDIDATES, Candidate, Decided
 
 _UNCOMPARED = 0.0

@@ -17,7 +17,7 @@ import msgspec
 
 from proto.agencies import SubjectId
 from proto.facereader import Doubt, Embedder
-from proto.matching import FaceState, FileState, Reason
+from proto.matching.results import FaceState, FileState, Reason
 
 CLEAR = 4.0
 """Times the odds of the next subject that the best one needs. With the default embedder it is 0.02

@@ -15,7 +15,9 @@ from kit.storage import is_key
 from proto.agencies import AgencyId, SubjectId
 from proto.errors import NotFound
 from proto.ids import AccountId, StorageKey
-from proto.matching import EraseAgency, EraseShoot, EraseSubject
+from proto.matching.agencies import EraseAgency
+from proto.matching.shoots import EraseShoot
+from proto.matching.subjects import EraseSubject
 from services.matching import agencies, scrubbing
 from services.matching.access import note
 from services.matching.discarding import Discarding, discard

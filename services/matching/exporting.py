@@ -11,7 +11,7 @@ from kit.storage import Storage, is_key
 from proto.agencies import AgencyId, SubjectId
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
-from proto.matching import ExportSubject, SubjectExport
+from proto.matching.subjects import ExportSubject, SubjectExport
 from services.matching import agencies
 from services.matching.access import note
 

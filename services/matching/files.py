@@ -8,7 +8,7 @@ from kit.database import Connection, Pool
 from proto.agencies import MOST_FILES, File, FileId, ShootId
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
-from proto.matching import AddFiles, EraseFiles, FilePage, GetFiles
+from proto.matching.shoots import AddFiles, EraseFiles, FilePage, GetFiles
 from services.matching import agencies, shoots
 from services.matching.access import note
 from services.matching.discarding import Discarding, discard

@@ -18,7 +18,8 @@ from proto.agencies import AgencyId, SubjectId
 from proto.errors import InvalidRequest, NotFound
 from proto.facereader import FacesRead
 from proto.jobs import Failed, Succeeded
-from proto.matching import FileMatched, FileState, MatchFile, MatchOptions
+from proto.matching.matches import FileMatched, MatchFile, MatchOptions
+from proto.matching.results import FileState
 from proto.photos import Rejected
 from services.matching import agencies, kept
 from services.matching.cards import against_cards, by_cards_alone, unknown_to_faces

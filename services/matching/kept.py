@@ -10,7 +10,7 @@ from kit.database import Connection
 from proto.agencies import FileId, MatchId, SubjectId
 from proto.facecrop import FaceBox
 from proto.ids import AccountId
-from proto.matching import FaceState, FileState, Reason
+from proto.matching.results import FaceState, FileState, Reason
 from services.matching import deciding
 from services.matching.deciding import Candidate, Decided
 

@@ -6,31 +6,32 @@ from kit.endpoints import answers
 from kit.sealing import Vault
 from kit.storage import Storage
 from proto.jobs import Failed, Succeeded
-from proto.matching import (
-    AssignmentPage,
-    BuildReferences,
-    Decide,
-    DecisionList,
-    Done,
+from proto.matching.asking import Done
+from proto.matching.exports import AssignmentPage, GetAssignments, GetMissing, MissingPage
+from proto.matching.matches import (
     DropMatch,
-    DueReferences,
-    FileResult,
-    GetAssignments,
-    GetDecisions,
-    GetDueReferences,
     GetMatch,
     GetMatches,
     GetMatchFiles,
-    GetMissing,
-    GetReferencesBuilt,
-    GetResult,
-    GetResults,
     Match,
     MatchFiles,
     MatchList,
-    MissingPage,
     PrepareMatch,
+)
+from proto.matching.references import (
+    BuildReferences,
+    DueReferences,
+    GetDueReferences,
+    GetReferencesBuilt,
     ReferencesBuilt,
+)
+from proto.matching.results import (
+    Decide,
+    DecisionList,
+    FileResult,
+    GetDecisions,
+    GetResult,
+    GetResults,
     ResultPage,
 )
 from services.matching.assignments import Assignments

@@ -4,7 +4,7 @@ from kit.database import Pool
 from proto.agencies import MatchId
 from proto.errors import NotFound, Unavailable
 from proto.jobs import Job
-from proto.matching import GetMatches, MatchList
+from proto.matching.matches import GetMatches, MatchList
 from services.matching.standing import Standing
 
 PAGE = """

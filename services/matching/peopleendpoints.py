@@ -6,41 +6,45 @@ from kit.database import Pool
 from kit.endpoints import answers
 from kit.storage import Storage
 from proto.agencies import Agency, Shoot, Subject
-from proto.matching import (
+from proto.matching.agencies import (
     AccessLog,
-    AddFiles,
-    AddReferences,
     AgencyList,
     ChangeAgency,
-    ChangeShoot,
-    ChangeSubject,
     CreateAgency,
-    CreateShoot,
-    Done,
     EraseAgency,
-    EraseFiles,
-    EraseReference,
-    EraseShoot,
-    EraseSubject,
-    ExportSubject,
-    FilePage,
     GetAccessLog,
     GetAgencies,
     GetAgency,
-    GetFiles,
-    GetReferences,
-    GetShoot,
-    GetShoots,
-    GetSubject,
-    GetSubjects,
     GiveConsent,
     NoteAccess,
+    WithdrawConsent,
+)
+from proto.matching.asking import Done
+from proto.matching.shoots import (
+    AddFiles,
+    ChangeShoot,
+    CreateShoot,
+    EraseFiles,
+    EraseShoot,
+    FilePage,
+    GetFiles,
+    GetShoot,
+    GetShoots,
+    ShootList,
+)
+from proto.matching.subjects import (
+    AddReferences,
+    ChangeSubject,
+    EraseReference,
+    EraseSubject,
+    ExportSubject,
+    GetReferences,
+    GetSubject,
+    GetSubjects,
     PutSubjects,
     ReferenceList,
-    ShootList,
     SubjectExport,
     SubjectPage,
-    WithdrawConsent,
 )
 from services.matching.access import Access
 from services.matching.agencies import Agencies

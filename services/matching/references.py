@@ -15,7 +15,7 @@ from proto.agencies import (
 )
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
-from proto.matching import AboutSubject, AddReferences, EraseReference, ReferenceList
+from proto.matching.subjects import AboutSubject, AddReferences, EraseReference, ReferenceList
 from services.matching import agencies
 from services.matching.access import note
 from services.matching.discarding import Discarding, discard

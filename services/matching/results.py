@@ -8,7 +8,7 @@ from kit.database import Connection, Pool
 from proto.agencies import FileId, MatchId, SubjectId
 from proto.errors import NotFound
 from proto.ids import AccountId
-from proto.matching import (
+from proto.matching.results import (
     Candidate,
     Decision,
     DecisionList,

@@ -13,7 +13,7 @@ from kit.database import Connection, Pool
 from proto.agencies import MOST_REFERENCES, AgencyId, FileId, MatchId
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
-from proto.matching import Decide, FileResult, FileState, Reason
+from proto.matching.results import Decide, FileResult, FileState, Reason
 from services.matching import agencies, kept
 from services.matching.results import no_result, result
 from services.matching.standing import MATCH, Standing, no_match

@@ -24,7 +24,7 @@ from proto.errors import (
 )
 from proto.ids import AccountId
 from proto.jobs import MOST_ITEMS
-from proto.matching import DropMatch, GetMatchFiles, Match, MatchFiles, PrepareMatch
+from proto.matching.matches import DropMatch, GetMatchFiles, Match, MatchFiles, PrepareMatch
 from services.matching import agencies
 from services.matching.access import note
 from services.matching.reading import Reader

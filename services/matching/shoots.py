@@ -7,7 +7,7 @@ from kit.database import Connection, Pool
 from proto.agencies import MOST_SHOOTS, AgencyId, Shoot, ShootId
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
-from proto.matching import AboutShoot, ChangeShoot, CreateShoot, GetShoots, ShootList
+from proto.matching.shoots import AboutShoot, ChangeShoot, CreateShoot, GetShoots, ShootList
 from services.matching import agencies
 
 _SHOWN = """

@@ -20,7 +20,8 @@ from proto.agencies import AgencyId, FileId, MatchId, ShootId
 from proto.errors import NotFound, Unavailable
 from proto.ids import AccountId, JobId
 from proto.jobs import GetJob, Job
-from proto.matching import Match, MatchOptions, MatchState, Reason
+from proto.matching.matches import Match, MatchOptions, MatchState
+from proto.matching.results import Reason
 from services.matching import agencies, bursts, kept
 from services.matching.access import note
 

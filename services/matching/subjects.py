@@ -8,7 +8,13 @@ from msgspec import UNSET
 from kit.database import Pool
 from proto.agencies import MOST_SUBJECTS, NewSubject, Subject, SubjectId
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import AboutSubject, ChangeSubject, GetSubjects, PutSubjects, SubjectPage
+from proto.matching.subjects import (
+    AboutSubject,
+    ChangeSubject,
+    GetSubjects,
+    PutSubjects,
+    SubjectPage,
+)
 from services.matching import agencies, references
 from services.matching.paging import that_fit
 from services.matching.photographs import checked_url, of_url

@@ -9,7 +9,7 @@ import pytest
 from kit.bus import Bus
 from proto.agencies import AgencyId
 from proto.ids import AccountId
-from proto.matching import BuildReferences
+from proto.matching.references import BuildReferences
 from tests.chaos.conftest import Caller, eventually
 from tests.chaos.test_batches_survive import HOLDS, ITEMS, answered, killed
 from tests.contract.conftest import another

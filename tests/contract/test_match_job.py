@@ -9,7 +9,7 @@ import pytest
 from kit.bus import Bus
 from proto.agencies import AgencyId, ShootId
 from proto.ids import JobId
-from proto.matching import PrepareMatch
+from proto.matching.matches import PrepareMatch
 from tests.contract.conftest import JOBS, Client, Elsewhere, Newcomer, another
 from tests.contract.schools import (
     MATCHING,

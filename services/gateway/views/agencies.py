@@ -8,10 +8,9 @@ from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from proto.agencies import Agency, AgencyId, AgencyType, Consent, Mode, Title
-from proto.matching import (
+from proto.matching.agencies import (
     ChangeAgency,
     CreateAgency,
-    Days,
     EraseAgency,
     GetAccessLog,
     GetAgencies,
@@ -19,6 +18,7 @@ from proto.matching import (
     GiveConsent,
     WithdrawConsent,
 )
+from proto.matching.asking import Days
 from services.gateway.identity import ACCOUNT
 from services.gateway.operations import Operations, Parameter, read_json
 from services.gateway.problems import Problem, json_response

@@ -13,7 +13,8 @@ from proto.errors import NotAllowed, Unavailable
 from proto.facecrop import KIND as FACE_CROP
 from proto.ids import JobId
 from proto.jobs import CancelJob, GetEnded, GetJob, GetJobs, Item, Job
-from proto.matching import MATCH_KIND, REFERENCE_KIND
+from proto.matching.matches import MATCH_KIND
+from proto.matching.references import REFERENCE_KIND
 from proto.qr import KIND as QR_SHEET
 from services.gateway import archives, downloads
 from services.gateway.ended import (

@@ -11,7 +11,8 @@ from proto.errors import NotFound
 from proto.facecrop import KIND as FACE_CROP
 from proto.ids import JobId
 from proto.jobs import GetJob, Job
-from proto.matching import GetAgency, GetMatch, Match, NoteAccess
+from proto.matching.agencies import GetAgency, NoteAccess
+from proto.matching.matches import GetMatch, Match
 from services.gateway import downloads, exports
 from services.gateway.batches import BEGIN_SECONDS
 from services.gateway.ended import JobBegunBody, begun_body

@@ -12,15 +12,8 @@ from msgspec import Meta
 from proto.agencies import AgencyId, FileId, MatchId, ShootId
 from proto.ids import JobId
 from proto.jobs import CancelJob
-from proto.matching import (
-    GetAgency,
-    GetMatch,
-    GetMatches,
-    Match,
-    MatchOptions,
-    MatchState,
-    Threshold,
-)
+from proto.matching.agencies import GetAgency
+from proto.matching.matches import GetMatch, GetMatches, Match, MatchOptions, MatchState, Threshold
 from proto.qr import Line
 from services.gateway.batches import BEGIN_SECONDS
 from services.gateway.ended import ProgressBody, progress

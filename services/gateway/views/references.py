@@ -21,20 +21,22 @@ from proto.agencies import (
 from proto.errors import Unavailable
 from proto.ids import JobId, StorageKey
 from proto.jobs import NewItem
-from proto.matching import (
+from proto.matching.agencies import NoteAccess
+from proto.matching.references import (
     REFERENCE_KIND,
-    AddReferences,
     BuildReferences,
     DueReferences,
     EmbedReference,
-    EraseReference,
     GetDueReferences,
-    GetReferences,
     GetReferencesBuilt,
-    GetSubject,
-    NoteAccess,
-    ReferenceList,
     ReferenceProblem,
+)
+from proto.matching.subjects import (
+    AddReferences,
+    EraseReference,
+    GetReferences,
+    GetSubject,
+    ReferenceList,
 )
 from services.gateway.batches import BEGIN_SECONDS, Batch, PerhapsBegun, begin
 from services.gateway.billing import Order

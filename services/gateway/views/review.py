@@ -11,22 +11,22 @@ from proto.agencies import FileId, SubjectId
 from proto.errors import NotFound
 from proto.facecrop import FaceBox
 from proto.ids import StorageKey
-from proto.matching import (
+from proto.matching.exports import GetMissing
+from proto.matching.matches import GetMatch
+from proto.matching.results import (
     Action,
     Decide,
     FaceState,
     FileResult,
     FileState,
     GetDecisions,
-    GetMatch,
-    GetMissing,
     GetResult,
     GetResults,
-    GetSubjects,
     MatchedFace,
     Reason,
     Who,
 )
+from proto.matching.subjects import GetSubjects
 from proto.qr import StudentId
 from services.gateway.ended import links
 from services.gateway.operations import Operations, Parameter, read_json

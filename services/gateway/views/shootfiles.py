@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from proto.agencies import MOST_IN_MESSAGE, File, FileId, NewFile, ShootId
 from proto.ids import StorageKey
-from proto.matching import AddFiles, EraseFiles, FilePage, GetFiles, GetShoot
+from proto.matching.shoots import AddFiles, EraseFiles, FilePage, GetFiles, GetShoot
 from services.gateway.ended import links
 from services.gateway.keeping import PhotosByUrl, PhotosForm, add, received
 from services.gateway.operations import Operations, Parameter, read_json

@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from proto.agencies import AgencyId, IcpType, Shoot, ShootId, ShootState, Title
-from proto.matching import ChangeShoot, CreateShoot, EraseShoot, GetShoot, GetShoots
+from proto.matching.shoots import ChangeShoot, CreateShoot, EraseShoot, GetShoot, GetShoots
 from services.gateway.operations import Operations, Parameter, read_json
 from services.gateway.problems import json_response
 from services.gateway.resources import BUS

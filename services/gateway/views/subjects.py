@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from proto.agencies import MOST_IN_MESSAGE, MOST_REFERENCES, NewSubject, Subject, SubjectId
 from proto.ids import StorageKey
-from proto.matching import (
+from proto.matching.subjects import (
     ChangeSubject,
     EraseSubject,
     ExportSubject,

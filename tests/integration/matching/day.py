@@ -11,20 +11,16 @@ from proto.agencies import Agency, AgencyId, File, FileId, MatchId, Shoot, Subje
 from proto.facereader import Doubt
 from proto.ids import JobId
 from proto.jobs import CancelJob, GetItems, Item, Job, NewItem
-from proto.matching import (
+from proto.matching.matches import (
     MATCH_KIND,
-    BuildReferences,
-    Decide,
-    FileResult,
     GetMatch,
     GetMatchFiles,
-    GetResult,
-    GetResults,
     Match,
     MatchFile,
     PrepareMatch,
-    ReferencesBuilt,
 )
+from proto.matching.references import BuildReferences, ReferencesBuilt
+from proto.matching.results import Decide, FileResult, GetResult, GetResults
 from tests.integration.matching.reader import ALIKE, FaceReader, face, picture
 from tests.integration.matching.studio import Studio, new_subject
 from tests.integration.qr.shooting import begun, closed

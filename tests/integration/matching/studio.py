@@ -22,19 +22,9 @@ from proto.agencies import (
     SubjectId,
 )
 from proto.ids import AccountId, StorageKey
-from proto.matching import (
-    AddFiles,
-    AddReferences,
-    CreateAgency,
-    CreateShoot,
-    GetAccessLog,
-    GetAgency,
-    GetFiles,
-    GetReferences,
-    GetSubjects,
-    GiveConsent,
-    PutSubjects,
-)
+from proto.matching.agencies import CreateAgency, GetAccessLog, GetAgency, GiveConsent
+from proto.matching.shoots import AddFiles, CreateShoot, GetFiles
+from proto.matching.subjects import AddReferences, GetReferences, GetSubjects, PutSubjects
 
 BY = "user:an-owner"
 

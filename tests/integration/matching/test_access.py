@@ -7,7 +7,7 @@ import pytest
 from kit.database import Pool
 from proto.agencies import SubjectId
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import EraseAgency, GetAccessLog, NoteAccess
+from proto.matching.agencies import EraseAgency, GetAccessLog, NoteAccess
 from services.matching.access import note
 from tests.integration.matching.studio import BY, Studio
 

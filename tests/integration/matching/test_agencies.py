@@ -11,7 +11,7 @@ from kit.database import Pool
 from kit.lifecycle import CHECKS
 from proto.agencies import Agency, AgencyId
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import (
+from proto.matching.agencies import (
     ChangeAgency,
     CreateAgency,
     EraseAgency,

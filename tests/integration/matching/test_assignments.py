@@ -6,15 +6,10 @@ import pytest
 
 from proto.agencies import Agency
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import (
-    Assignment,
-    Decide,
-    EraseSubject,
-    GetAssignments,
-    GetMissing,
-    Match,
-    MatchOptions,
-)
+from proto.matching.exports import Assignment, GetAssignments, GetMissing
+from proto.matching.matches import Match, MatchOptions
+from proto.matching.results import Decide
+from proto.matching.subjects import EraseSubject
 from services.matching import paging
 from tests.integration.matching.day import Day, portrait
 from tests.integration.matching.reader import face, picture, stranger

@@ -10,18 +10,16 @@ from kit.database import Pool
 from proto.agencies import Agency, Reference, ReferenceId, Subject
 from proto.errors import ConsentMissing, InvalidRequest, NotFound, Unavailable
 from proto.jobs import Failed, GetItems, NewItem, Succeeded
-from proto.matching import (
+from proto.matching.agencies import ChangeAgency, GiveConsent, WithdrawConsent
+from proto.matching.references import (
     REFERENCE_KIND,
     BuildReferences,
-    ChangeAgency,
     EmbedReference,
-    EraseReference,
     GetDueReferences,
     GetReferencesBuilt,
-    GiveConsent,
     ReferencesBuilt,
-    WithdrawConsent,
 )
+from proto.matching.subjects import EraseReference
 from services.matching.matchendpoints import MatchEndpoints
 from services.matching.reading import Reader, TookTooLong
 from tests.integration.jobs.book import until

@@ -10,7 +10,8 @@ import pytest
 from kit.bus import Bus
 from kit.database import Pool
 from proto.ids import JobId
-from proto.matching import ChangeAgency, GetMatches, MatchOptions, WithdrawConsent
+from proto.matching.agencies import ChangeAgency, WithdrawConsent
+from proto.matching.matches import GetMatches, MatchOptions
 from services.matching.standing import Standing
 from tests.integration.jobs.book import until
 from tests.integration.matching.day import Day, portrait, told, whose

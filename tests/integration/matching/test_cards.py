@@ -16,7 +16,8 @@ from proto.cardreader import KIND, CardsRead
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId, JobId, StorageKey
 from proto.jobs import AddItems, CreateJob, NewItem, StartJob
-from proto.matching import EraseSubject, Match, MatchOptions
+from proto.matching.matches import Match, MatchOptions
+from proto.matching.subjects import EraseSubject
 from proto.qr import SortOptions
 from services.qr.app import build as build_qr
 from services.qr.payload import CardContent, Cards, Kind, job_tag

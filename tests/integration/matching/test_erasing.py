@@ -10,17 +10,9 @@ from kit.database import Pool
 from proto.agencies import Agency, Subject, SubjectId
 from proto.errors import NotFound, Refusal
 from proto.ids import AccountId, StorageKey
-from proto.matching import (
-    EraseAgency,
-    EraseFiles,
-    EraseShoot,
-    EraseSubject,
-    ExportSubject,
-    GetAgency,
-    GetShoots,
-    GetSubject,
-    NoteAccess,
-)
+from proto.matching.agencies import EraseAgency, GetAgency, NoteAccess
+from proto.matching.shoots import EraseFiles, EraseShoot, GetShoots
+from proto.matching.subjects import EraseSubject, ExportSubject, GetSubject
 from services.matching import agencies
 from tests.integration.jobs.book import until
 from tests.integration.matching import found

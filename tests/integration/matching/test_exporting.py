@@ -8,7 +8,7 @@ import pytest
 from kit.database import Pool
 from proto.agencies import Agency, Subject
 from proto.errors import InvalidRequest
-from proto.matching import EraseReference, ExportSubject
+from proto.matching.subjects import EraseReference, ExportSubject
 from tests.integration.matching import found
 from tests.integration.matching.studio import BY, Studio, new_subject, remote
 

@@ -9,7 +9,8 @@ import pytest
 from kit.database import Pool
 from proto.agencies import MOST_IN_MESSAGE, FileId, NewFile
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import AddFiles, ChangeAgency, ChangeShoot, EraseFiles, GetFiles, GetShoot
+from proto.matching.agencies import ChangeAgency
+from proto.matching.shoots import AddFiles, ChangeShoot, EraseFiles, GetFiles, GetShoot
 from services.matching import files as module
 from services.matching.discarding import Discarding
 from services.matching.files import Files

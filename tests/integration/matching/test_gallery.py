@@ -11,7 +11,8 @@ from kit.database import Pool
 from kit.sealing import CannotOpen, Vault
 from proto.agencies import Agency, AgencyId
 from proto.errors import NotFound
-from proto.matching import EraseReference, EraseSubject, WithdrawConsent
+from proto.matching.agencies import WithdrawConsent
+from proto.matching.subjects import EraseReference, EraseSubject
 from services.matching import gallery as galleries
 from services.matching.gallery import Galleries, Gallery, Whose
 from services.matching.sealed import of_reference

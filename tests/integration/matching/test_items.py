@@ -13,17 +13,9 @@ from kit.database import Pool
 from proto.agencies import Agency, File, Subject
 from proto.errors import InvalidRequest, Unavailable
 from proto.jobs import Failed, Succeeded
-from proto.matching import (
-    ChangeAgency,
-    EraseAgency,
-    EraseReference,
-    EraseSubject,
-    FileMatched,
-    GetSubjects,
-    Match,
-    MatchOptions,
-    WithdrawConsent,
-)
+from proto.matching.agencies import ChangeAgency, EraseAgency, WithdrawConsent
+from proto.matching.matches import FileMatched, Match, MatchOptions
+from proto.matching.subjects import EraseReference, EraseSubject, GetSubjects
 from services.matching import agencies
 from services.matching.matchendpoints import MatchEndpoints
 from services.matching.reading import TookTooLong, Untrustworthy

@@ -15,7 +15,8 @@ from kit.database import Pool
 from kit.storage import Storage
 from proto.errors import Unavailable
 from proto.ids import AccountId
-from proto.matching import EraseSubject, GetAgencies
+from proto.matching.agencies import GetAgencies
+from proto.matching.subjects import EraseSubject
 from services.matching.discarding import Discarding
 from services.matching.retention import Retention
 from tests.integration.jobs.book import until

@@ -16,7 +16,7 @@ from kit.bus import Bus
 from kit.storage import Storage
 from proto.errors import Unavailable
 from proto.ids import AccountId, JobId
-from proto.matching import GetMatches
+from proto.matching.matches import GetMatches
 from tests.integration.jobs.book import until
 from tests.integration.matching.conftest import SECRET
 from tests.integration.matching.day import Day

@@ -9,7 +9,7 @@ import pytest
 from kit.database import Pool
 from proto.agencies import MOST_REFERENCES, Reference, ReferenceId
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import AddReferences, EraseReference, GetReferences
+from proto.matching.subjects import AddReferences, EraseReference, GetReferences
 from services.matching import references as module
 from services.matching.discarding import Discarding
 from services.matching.references import References

@@ -5,7 +5,8 @@ import pytest
 from kit.database import Pool
 from proto.agencies import FileId, SubjectId
 from proto.errors import NotFound
-from proto.matching import EraseSubject, GetResult, GetResults
+from proto.matching.results import GetResult, GetResults
+from proto.matching.subjects import EraseSubject
 from services.matching import paging
 from tests.integration.matching.day import Day, portrait, told, whose
 from tests.integration.matching.reader import between, face, picture, stranger

@@ -12,7 +12,8 @@ from kit.database import Pool
 from kit.storage import Storage
 from proto.agencies import Agency, File, Reference, Shoot
 from proto.ids import StorageKey
-from proto.matching import ChangeAgency, EraseAgency, GetShoot
+from proto.matching.agencies import ChangeAgency, EraseAgency
+from proto.matching.shoots import GetShoot
 from services.matching.access import SERVICE
 from services.matching.discarding import Discarding
 from services.matching.retention import Retention

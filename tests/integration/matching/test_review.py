@@ -8,15 +8,10 @@ import pytest
 from kit.database import Pool
 from proto.agencies import Agency, File, Subject, SubjectId
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import (
-    ChangeAgency,
-    Decision,
-    EraseReference,
-    EraseSubject,
-    FileResult,
-    GetDecisions,
-    Match,
-)
+from proto.matching.agencies import ChangeAgency
+from proto.matching.matches import Match
+from proto.matching.results import Decision, FileResult, GetDecisions
+from proto.matching.subjects import EraseReference, EraseSubject
 from tests.integration.matching.day import Day, portrait, told, whose
 from tests.integration.matching.found import gallery
 from tests.integration.matching.reader import between, face, picture, stranger

@@ -18,16 +18,10 @@ from proto.errors import (
     ReferencesStale,
 )
 from proto.ids import JobId
-from proto.matching import (
-    ChangeAgency,
-    DropMatch,
-    EraseFiles,
-    GetDecisions,
-    GetMatches,
-    GetMatchFiles,
-    MatchOptions,
-    WithdrawConsent,
-)
+from proto.matching.agencies import ChangeAgency, WithdrawConsent
+from proto.matching.matches import DropMatch, GetMatches, GetMatchFiles, MatchOptions
+from proto.matching.results import GetDecisions
+from proto.matching.shoots import EraseFiles
 from tests.integration.jobs.book import until
 from tests.integration.matching.day import Day, portrait, told, whose
 from tests.integration.matching.reader import EMBEDDER, between, face, picture, stranger

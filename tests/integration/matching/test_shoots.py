@@ -8,8 +8,8 @@ import pytest
 from kit.database import Pool
 from proto.agencies import Shoot, ShootId
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import (
-    ChangeAgency,
+from proto.matching.agencies import ChangeAgency
+from proto.matching.shoots import (
     ChangeShoot,
     CreateShoot,
     EraseShoot,

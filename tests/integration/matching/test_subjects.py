@@ -8,8 +8,8 @@ import pytest
 from kit.database import Pool
 from proto.agencies import MOST_IN_MESSAGE, MOST_REFERENCES, SubjectId
 from proto.errors import InvalidRequest, NotFound
-from proto.matching import (
-    ChangeAgency,
+from proto.matching.agencies import ChangeAgency
+from proto.matching.subjects import (
     ChangeSubject,
     EraseSubject,
     ExportSubject,

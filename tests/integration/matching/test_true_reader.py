@@ -20,7 +20,7 @@ from kit.storage import Storage
 from proto.errors import Unavailable
 from proto.facereader import Embedder, GetEmbedder
 from proto.ids import AccountId
-from proto.matching import BuildReferences
+from proto.matching.references import BuildReferences
 from tests.integration.jobs.book import until
 from tests.integration.matching.day import Day, told, whose
 from tests.integration.matching.reader import FaceReader

@@ -7,7 +7,7 @@ from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
 from proto.errors import NotFound
-from proto.matching import GetAgencies
+from proto.matching.agencies import GetAgencies
 from services.gateway.problems import Problem
 from services.gateway.queries import (
     checked,

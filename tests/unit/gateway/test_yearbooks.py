@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from proto.agencies import FileId, SubjectId
 from proto.facecrop import FaceBox
-from proto.matching import Assignment, FaceState, FileResult, MatchedFace
+from proto.matching.exports import Assignment
+from proto.matching.results import FaceState, FileResult, MatchedFace
 from services.gateway.yearbooks import (
     Entry,
     chosen,

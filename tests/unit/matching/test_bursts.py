@@ -3,7 +3,7 @@
 import pytest
 
 from proto.agencies import FileId, SubjectId
-from proto.matching import FaceState, Reason
+from proto.matching.results import FaceState, Reason
 from services.matching.bursts import NEAR_SECONDS, Frame, raised
 from services.matching.deciding import Candidate, Decided
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from proto.agencies import SubjectId
-from proto.matching import FaceState, Reason
+from proto.matching.results import FaceState, Reason
 from services.matching.cards import against_cards, by_cards_alone, unknown_to_faces
 from services.matching.deciding import Candidate, Decided
 

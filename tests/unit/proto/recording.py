@@ -72,14 +72,11 @@ class NotAdditive(Exception):
 
 def kinds() -> dict[str, type[Any]]:
     """Return every message, event and refusal of today by its name: `wallet.Reserve`."""
-    for module in pkgutil.iter_modules(proto.__path__):
-        importlib.import_module(f"proto.{module.name}")
+    for module in pkgutil.walk_packages(proto.__path__, "proto."):
+        importlib.import_module(module.name)
     messages = [kind for kind in _below(Message) if kind.__module__.startswith("proto.")]
     refusals = list(errors.every_refusal().values())
-    named = {
-        f"{kind.__module__.removeprefix('proto.')}.{kind.__name__}": kind
-        for kind in [*messages, *refusals]
-    }
+    named = {_name(kind): kind for kind in [*messages, *refusals]}
     return {name: named[name] for name in sorted(named) if named[name] is not Request}
 
 
@@ -217,7 +214,7 @@ def _words(info: inspect.Type) -> str:
         case inspect.LiteralType(values=values):
             return " | ".join(sorted(repr(value) for value in values))
         case inspect.StructType(cls=cls) | inspect.DataclassType(cls=cls):
-            return f"{cls.__module__.removeprefix('proto.')}.{cls.__name__}"
+            return _name(cls)
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
             return f"list[{_inside(item)}]"
         case inspect.TupleType(item_types=items):
@@ -320,3 +317,9 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def _name(kind: type[Any]) -> str:
+    """Name it after the service, in whichever of its modules it stands."""
+    _, service, *_ = kind.__module__.split(".")
+    return f"{service}.{kind.__name__}"

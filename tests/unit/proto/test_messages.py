@@ -1,23 +1,16 @@
 """Every message there is keeps the promises that all messages make."""
 
-import importlib
-import pkgutil
 from uuid import uuid4
 
 import msgspec
 import pytest
 
 import proto
+from cli.asyncapi import requests
 from proto import errors
 from proto.ids import AccountId
 from proto.message import Request
 from proto.wallet import Reserve, transaction_id
-
-
-def _requests() -> list[type[Request[object]]]:
-    for module in pkgutil.iter_modules(proto.__path__):
-        importlib.import_module(f"proto.{module.name}")
-    return [kind for kind in Request.__subclasses__() if kind.__module__.startswith("proto.")]
 
 
 def test_our_proto_is_the_one_that_is_imported() -> None:
@@ -26,15 +19,15 @@ def test_our_proto_is_the_one_that_is_imported() -> None:
 
 
 def test_no_two_requests_share_a_subject() -> None:
-    subjects = [request.subject for request in _requests()]
+    subjects = [request.subject for request in requests()]
     assert len(subjects) == len(set(subjects)) >= 12
 
 
-@pytest.mark.parametrize("request_type", _requests(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("request_type", requests(), ids=lambda kind: kind.__name__)
 def test_a_request_is_sent_to_the_service_its_module_is_named_after(
     request_type: type[Request[object]],
 ) -> None:
-    assert request_type.subject.partition(".")[0] == request_type.__module__.rpartition(".")[2]
+    assert request_type.subject.partition(".")[0] == request_type.__module__.split(".")[1]
     assert request_type.__doc__
     msgspec.msgpack.Decoder(request_type.reply)
 
