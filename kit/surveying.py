@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from prometheus_client import Gauge
+
+from kit.ending import end
 
 log = structlog.get_logger(__name__)
 
@@ -31,9 +33,7 @@ async def surveying(
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 async def _run(name: str, survey: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -21,6 +21,7 @@ from prometheus_client import Counter, Histogram
 
 from kit import context, metrics, tracing
 from kit.bus import Bus, decoder
+from kit.ending import end
 from kit.lifecycle import BUS, CHECKS
 from proto.errors import Internal, InvalidRequest, Refusal, Unavailable
 from proto.jobs import (
@@ -85,13 +86,14 @@ async def working(
 ) -> AsyncIterator[None]:
     """Work through the items of jobs while the body runs; afterwards finish what is under way.
 
-    A service whose worker has ended is not ready; `check` names that, where it has several.
+    A service is not ready before the job book knows what its worker does, nor once that has ended;
+    `check` names that, where it has several.
     """
     worker = Worker(app[BUS], kind, work, at_once)
     task = asyncio.create_task(worker.run())
 
     async def runs() -> bool:
-        return not task.done()
+        return worker.registered and not task.done()
 
     app[CHECKS][check] = runs
     try:
@@ -118,6 +120,11 @@ class Worker:
             ITEMS.labels(kind.kind, outcome.__name__.lower())
         self._busy: set[asyncio.Task[None]] = set()
 
+    @property
+    def registered(self) -> bool:
+        """Whether the job book has been told once what is worked on."""
+        return self._registered.is_set()
+
     async def run(self) -> None:
         """Work until `stop`; who cancels this instead leaves what is under way to others."""
         tasks = [asyncio.create_task(self._register())]
@@ -127,11 +134,11 @@ class Worker:
         except asyncio.CancelledError:
             for task in self._busy:
                 task.cancel()
+            await end(*tasks)
+            # what was taken in the very last moment
+            await end(*self._busy)
             raise
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         # nothing new is taken; what was taken is finished, or put back if it takes too long
         if self._busy:
             _, late = await asyncio.wait(self._busy, timeout=_STOP_SECONDS)

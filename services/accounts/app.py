@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -10,6 +9,7 @@ from aiohttp import web
 
 from kit import database
 from kit.database import Pool
+from kit.ending import end
 from kit.fetching import Fetcher
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.sealing import Vault
@@ -99,9 +99,7 @@ def build(settings: Settings) -> web.Application:
             yield
             for each in listening:
                 await each.stop()
-            sweep.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweep
+            await end(sweep)
 
     app = operator_app()
     app.cleanup_ctx.append(bus_context(settings.nats_url, "accounts"))

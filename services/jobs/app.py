@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from kit import database
+from kit.ending import end
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
 from kit.surveying import surveying
@@ -64,9 +65,7 @@ def build(settings: Settings) -> web.Application:
                 yield
             await listening.stop()
             await endpoints.settled()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
     app = operator_app()
     app.cleanup_ctx.append(bus_context(settings.nats_url, "jobs"))

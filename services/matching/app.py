@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from kit import database, machine
+from kit.ending import end
 from kit.endpoints import Answering
 from kit.lifecycle import BUS, CHECKS, bus_context, operator_app
 from kit.sealing import Vault
@@ -74,8 +75,7 @@ def build(settings: Settings) -> web.Application:
             ):
                 yield
             await listening.stop()
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            await end(sweeping)
             await discarding.stop()
             await matches.close()
 

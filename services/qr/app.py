@@ -11,6 +11,7 @@ from aiohttp import web
 
 from kit import database, machine
 from kit.aside import Aside
+from kit.ending import end
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.storage import Storage
 from kit.work import working
@@ -74,8 +75,8 @@ def build(settings: Settings) -> web.Application:
             app[CHECKS]["sweeps"] = sweeps
             async with working(app, kind, partial(work, sheets), slots):
                 yield
-            sweeping.cancel()
-            await asyncio.gather(sweeping, ready, return_exceptions=True)
+            await end(sweeping)
+            await asyncio.gather(ready, return_exceptions=True)
             await listening.stop()
 
     app = operator_app()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from kit import database
 from kit.bus import Bus
 from kit.database import Pool
+from kit.ending import end
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
 from kit.surveying import surveying
 from services.wallet import calls, counting, thresholds
@@ -54,9 +54,7 @@ def build(settings: Settings) -> web.Application:
             ):
                 yield
             await listening.stop()
-            sweep.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweep
+            await end(sweep)
 
     app = operator_app()
     app.cleanup_ctx.append(bus_context(settings.nats_url, "wallet"))

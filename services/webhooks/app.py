@@ -10,6 +10,7 @@ from aiohttp import web
 
 from kit import database
 from kit.database import Pool
+from kit.ending import end
 from kit.events import Happened, Reader
 from kit.fetching import Fetcher
 from kit.lifecycle import BUS, CHECKS, answering, bus_context, operator_app
@@ -71,10 +72,9 @@ def build(settings: Settings) -> web.Application:
             async with surveying("deliveries", partial(sending.survey, pool)):
                 yield
             await listening.stop()
-            for task in others:
-                task.cancel()
             sender.stop()
-            await asyncio.gather(sends, *others, return_exceptions=True)
+            await end(*others)
+            await asyncio.gather(sends, return_exceptions=True)
 
     app = operator_app()
     app.cleanup_ctx.append(bus_context(settings.nats_url, "webhooks"))

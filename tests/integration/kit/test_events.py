@@ -16,6 +16,7 @@ from cli import nats, ports
 from cli.home import Home
 from kit import context, events
 from kit.bus import Bus
+from kit.ending import end
 from kit.events import Happened, Reader
 from kit.streams import StreamMismatch
 from proto.errors import Unavailable
@@ -77,9 +78,7 @@ async def reading(
     reader = Reader(bus, name or f"test-{uuid4().hex}")
     task = asyncio.create_task(reader.run(act))
     yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await end(task)
 
 
 async def acknowledged(bus: Bus, name: str) -> None:

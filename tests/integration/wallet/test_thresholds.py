@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 
 from kit.bus import Bus
 from kit.database import Pool
+from kit.ending import end
 from kit.events import Happened, Reader
 from proto.errors import Unavailable
 from proto.events import LowBalance
@@ -130,9 +130,7 @@ async def heard(bus: Bus) -> AsyncIterator["asyncio.Queue[Happened]"]:
     queue: asyncio.Queue[Happened] = asyncio.Queue()
     reading = asyncio.create_task(Reader(bus, f"test-{uuid4().hex}").run(queue.put))
     yield queue
-    reading.cancel()
-    with suppress(asyncio.CancelledError):
-        await reading
+    await end(reading)
 
 
 async def test_a_fall_is_published_once(
