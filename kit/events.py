@@ -2,13 +2,17 @@
 
 The stream EVENTS keeps them for three days. Who publishes waits until it has the event; who reads
 acknowledges an event once it has been acted on, and gets it again otherwise.
+
+The stream may be lost with what nobody has read yet. So who publishes keeps what it told for as
+long in its database, looks now and then how far the stream is, and tells everything again when it
+is not what it was.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +31,7 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import NoStreamResponseError
+from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from kit import context
 from kit.bus import Bus, decoder
@@ -38,13 +42,15 @@ from proto.ids import AccountId
 
 log = structlog.get_logger(__name__)
 
+KEPT = timedelta(days=3)
+
 EVENTS = StreamConfig(
     name=STREAM,
     subjects=[SUBJECTS],
     retention=RetentionPolicy.LIMITS,
     discard=DiscardPolicy.OLD,
     storage=StorageType.FILE,
-    max_age=3 * 86_400,
+    max_age=KEPT.total_seconds(),
     max_bytes=256 * 1024 * 1024,
     duplicate_window=120,
 )
@@ -66,6 +72,20 @@ class Happened:
     happened_at: datetime
     fields: dict[str, Any]
     """Everything that the event says, these included, as plain values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the stream is."""
+
+    made_at: datetime
+    """When the stream that is there now was made; a restart of the server does not change it."""
+    last: int
+    """How many events it was ever given."""
+
+    def lost_since(self, made_at: datetime, last: int) -> bool:
+        """Whether events are gone that an earlier look saw: it is another stream, or set back."""
+        return self.made_at != made_at or self.last < last
 
 
 Act = Callable[[Happened], Awaitable[None]]
@@ -93,6 +113,25 @@ async def publish(bus: Bus, event: Event, timeout_seconds: float = _WAIT_SECONDS
     except (NatsError, TimeoutError) as error:
         reason = str(error) or "no acknowledgement in time"
         raise Unavailable(f"{event.subject()}: {reason}") from error
+
+
+async def standing(bus: Bus, timeout_seconds: float = _WAIT_SECONDS) -> Standing:
+    """Look how far the stream is; it is made if it is not there. Raises Unavailable."""
+    if not bus.connected:
+        raise Unavailable(f"{STREAM}: the message bus is not connected")
+    jetstream = bus.client.jetstream()
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            try:
+                found = await jetstream.stream_info(STREAM)
+            except NotFoundError:
+                await declare_stream(jetstream, EVENTS)
+                found = await jetstream.stream_info(STREAM)
+    except (NatsError, TimeoutError) as error:
+        raise Unavailable(f"{STREAM}: {str(error) or 'no answer in time'}") from error
+    if found.created is None:
+        raise Unavailable(f"{STREAM}: the server does not say when it was made")
+    return Standing(found.created, found.state.last_seq)
 
 
 async def _put(jetstream: JetStreamContext, event: Event, timeout: float) -> None:

@@ -1,7 +1,7 @@
 """Asking what a caller's URL names, without becoming the caller's hand inside our network.
 
 FetchError
-├── UrlNotAllowed       not http(s), not public, no such host, or a redirect to such a place
+├── UrlNotAllowed       not http(s), another port, not public, no such host, or a redirect there
 ├── UrlUnreachable      nobody listens, TLS fails, or it is no HTTP
 ├── UrlTooSlow          not done in time
 ├── UrlTooLarge         more bytes than allowed
@@ -33,6 +33,7 @@ Resolve = Callable[[str], Awaitable[list[str]]]
 EAI_AGAIN where only the asking failed."""
 
 _PORTS = {"http": 80, "https": 443}
+_OTHER_PORT = "This address names another port than 80 for http and 443 for https."
 _LONGEST_URL = 4096
 _REDIRECTS = 5
 _REDIRECT_STATUS = (301, 302, 303, 307, 308)
@@ -53,7 +54,8 @@ class FetchError(Exception):
 class UrlNotAllowed(FetchError):
     """The URL is not fetched here; says the same of all that is not public or not there.
 
-    Check the address, or upload the file instead.
+    A port that is not taken is told as such, wherever the host leads. Check the address, or upload
+    the file instead.
     """
 
     code: ClassVar[str] = "URL_NOT_ALLOWED"
@@ -191,7 +193,8 @@ class Fetcher:
         if _origin(host, url.port) in self._allow:
             return
         if url.port != _PORTS[url.scheme]:
-            raise _refusal()
+            # said before anybody looks where the host leads, so it tells nothing of our network
+            raise UrlNotAllowed(_OTHER_PORT)
         # aiohttp connects to a literal address without asking the resolver
         if _is_literal(host) and not is_public(host):
             raise _refusal()

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Literal, NewType, get_args
 from uuid import UUID
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from proto.events import Event
 from proto.ids import AccountId
@@ -75,6 +75,13 @@ class GetEndpoints(Request[EndpointList], subject="webhooks.endpoints"):
     account: AccountId
 
 
+class GetEndpoint(Request[Endpoint], subject="webhooks.endpoint"):
+    """Ask for one endpoint. Raises NotFound."""
+
+    account: AccountId
+    endpoint: EndpointId
+
+
 class UpdateEndpoint(Request[Endpoint], subject="webhooks.update-endpoint"):
     """Change what is given of an endpoint. Raises NotFound, InvalidRequest for the URL.
 
@@ -111,6 +118,20 @@ class RotateSecret(Request[NewEndpoint], subject="webhooks.rotate-secret"):
 DeliveryState = Literal["pending", "delivered", "failed"]
 
 
+class Attempt(Message):
+    """One try to tell an event, which came to an end; one whose sender died leaves a gap."""
+
+    number: int
+    """From 1, as the delivery counts them."""
+    began_at: datetime
+    milliseconds: int
+    """That it took."""
+    status: int | None
+    """HTTP status; None when no answer came."""
+    error: str | None
+    """As `Delivery.last_error`; None when the receiver took it."""
+
+
 class Delivery(Message):
     """One event, told to one endpoint."""
 
@@ -129,6 +150,8 @@ class Delivery(Message):
     created_at: datetime
     last_attempt_at: datetime | None
     ended_at: datetime | None
+    attempts_log: list[Attempt] = field(default_factory=list)
+    """The last 50 attempts, oldest first."""
 
 
 class Deliveries(Message):
@@ -146,6 +169,18 @@ class GetDeliveries(Request[Deliveries], subject="webhooks.deliveries"):
     endpoint: EndpointId
     limit: Annotated[int, Meta(ge=1, le=1000)] = 50
     before: Annotated[int, Meta(ge=1, le=2**62)] | None = None
+
+
+class Resend(Request[Delivery], subject="webhooks.resend"):
+    """Tell an event to an endpoint once more, now, however it went before.
+
+    Raises NotFound, also when the event was never told to this endpoint or is older than 30 days;
+    InvalidRequest when the endpoint is disabled.
+    """
+
+    account: AccountId
+    endpoint: EndpointId
+    event: UUID
 
 
 class SendTest(Request[Delivery], subject="webhooks.send-test"):

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from services.gateway.operations import Operation, Parameter
+from services.gateway import telling
+from services.gateway.operations import Media, Operation, Parameter
 
 _REF = "#/components/schemas/{name}"
 _JSON = "application/json"
@@ -43,7 +44,7 @@ are answered as before and charged once; with another body 422; while the first 
 def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     """Return the document as plain JSON values, in a stable order."""
     operations = [operation for operation in operations if operation.listed]
-    types = _types(operations)
+    types = [*_types(operations), *telling.BODIES.values()]
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     paths: dict[str, Any] = {}
     for operation in operations:
@@ -58,6 +59,9 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
+        "webhooks": {
+            told: telling.described(told, _reference(body)) for told, body in telling.BODIES.items()
+        },
         "components": {
             "schemas": components,
             "securitySchemes": {
@@ -74,7 +78,7 @@ def _types(operations: Sequence[Operation]) -> list[Any]:
         found += [operation.body, operation.form]
         for kind in operation.answers.values():
             found += kind if isinstance(kind, tuple) else [kind]
-    return [kind for kind in dict.fromkeys(found) if kind is not None]
+    return [kind for kind in dict.fromkeys(found) if not isinstance(kind, Media | None)]
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -117,12 +121,16 @@ def _body(media: str, kind: type[Any]) -> dict[str, Any]:
     return {"required": True, "content": {media: {"schema": _reference(kind)}}}
 
 
-def _answer(status: int, kind: type[Any] | tuple[type[Any], ...] | None) -> dict[str, Any]:
+def _answer(status: int, kind: type[Any] | tuple[type[Any], ...] | Media | None) -> dict[str, Any]:
     described: dict[str, Any] = {
         "description": HTTPStatus(status).phrase,
         "headers": dict.fromkeys(("X-Request-Id", *_EXTRA_HEADERS.get(status, ())), _TEXT),
     }
-    if isinstance(kind, tuple):
+    if isinstance(kind, Media):
+        # bytes have no schema
+        text = {"schema": {"type": "string"}} if kind.type.startswith("text/") else {}
+        described["content"] = {kind.type: text}
+    elif isinstance(kind, tuple):
         either = {"anyOf": [_reference(one) for one in kind]}
         described["content"] = {_JSON: {"schema": either}}
     elif kind is not None:

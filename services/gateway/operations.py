@@ -21,6 +21,13 @@ Body = TypeVar("Body")
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A body that is not JSON, as its type has it: `application/zip`."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """Something in the query string or the path."""
 
@@ -40,7 +47,8 @@ class Operation:
     handler: Handler
     tag: str
     answers: dict[int, Any]
-    """Type of the body by status, a tuple of several; None for a body that is not JSON."""
+    """Type of the body by status, a tuple of several; Media for a body that is not JSON, None where
+    there is none or it is of any kind."""
     body: type[Any] | None = None
     form: type[Any] | None = None
     """Type of the fields of a multipart form."""

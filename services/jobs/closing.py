@@ -42,11 +42,28 @@ RETURNING kind, extract(epoch FROM closed_at - queued_at)::float8 AS seconds
 UNTOLD = """
 SELECT * FROM jobs.jobs
 WHERE account_id = $1 AND id = $2 AND closed_at IS NOT NULL AND told_at IS NULL
+FOR NO KEY UPDATE
 """
+"""Locked while it is told, so that a stream that is lost meanwhile is told again after that."""
 
 TOLD = """
 UPDATE jobs.jobs SET told_at = now() WHERE account_id = $1 AND id = $2
 """
+
+SEEN = """
+SELECT made_at, last FROM jobs.stream
+"""
+
+SEE = """
+UPDATE jobs.stream SET made_at = $1, last = $2
+-- unless another replica has looked since
+WHERE made_at IS NOT DISTINCT FROM $3 AND last = $4 RETURNING true
+"""
+
+TELL_AGAIN = """
+UPDATE jobs.jobs SET told_at = NULL WHERE closed_at > now() - $1::interval
+"""
+"""Also those that are not told yet: somebody may have told one a moment ago, and not noted it."""
 
 _CANCELLED = "CANCELLED", "the job was cancelled"
 _EVENTS = UUID("5c1f3a52-6f0e-4d0a-9b1b-0d6f7c1f9a10")
@@ -74,11 +91,29 @@ class Closing:
 
     async def tell(self, account: AccountId, job: JobId) -> None:
         """Tell that a job has closed, unless it is known to have been told. Raises Unavailable."""
-        row = await self._pool.fetchrow(UNTOLD, account, job)
-        if row is not None:
-            context.correlation_id.set(row["correlation_id"])
-            await events.publish(self._bus, _event(account, rows.job(row)))
-            await self._pool.execute(TOLD, account, job)
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(UNTOLD, account, job)
+            if row is not None:
+                context.correlation_id.set(row["correlation_id"])
+                await events.publish(self._bus, _event(account, rows.job(row)))
+                await connection.execute(TOLD, account, job)
+
+    async def tell_again(self) -> None:
+        """Let all that was told be told again if the stream has lost it. Raises Unavailable.
+
+        Whoever had read it goes by the ids of events, which stay the same.
+        """
+        # before looking, so that what others note meanwhile does not look like a loss
+        seen = await self._pool.fetchrow(SEEN)
+        now = await events.standing(self._bus)
+        made_at, last = seen["made_at"], seen["last"]
+        if (now.made_at, now.last) == (made_at, last):
+            return
+        async with self._pool.acquire() as connection, connection.transaction():
+            mine = await connection.fetchval(SEE, now.made_at, now.last, made_at, last)
+            if mine and made_at and now.lost_since(made_at, last):
+                status = await connection.execute(TELL_AGAIN, events.KEPT)
+                log.warning("the stream of events was lost; telling again", done=status)
 
     async def _settle(self, account: AccountId, row: Record) -> int:
         """End the hold; the wallet answers a repetition as it answered the first time."""

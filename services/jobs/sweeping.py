@@ -10,6 +10,7 @@ from nats.js.errors import NotFoundError
 from kit.bus import Bus
 from kit.database import Pool
 from kit.storage import Storage
+from proto.errors import Unavailable
 from proto.ids import AccountId, JobId, StorageKey
 from proto.jobs import STREAM, Failed
 from services.jobs import cancelling, counting, drafts, kinds
@@ -122,6 +123,10 @@ class Sweeping:
             key = AccountId(row["account_id"]), JobId(row["id"])
             ended = await cancelling.cancel(self._pool, *key)
             counting.ended(ended.kind, ended.outcome, ended.items)
+        try:
+            await self._closing.tell_again()
+        except Unavailable as error:
+            log.warning("stream of events not seen", error=str(error))
         for row in await self._pool.fetch(LEFT_TO_DO):
             await self._finish(AccountId(row["account_id"]), JobId(row["id"]), row["state"])
 

@@ -68,7 +68,9 @@ async def _sweep(ledger: Ledger, pool: Pool, bus: Bus, seconds: float) -> None:
         try:
             while released := await ledger.expire():
                 log.info("released what had lapsed", count=released)
-            await thresholds.publish(pool, bus)
             await calls.forget(pool)
+            await thresholds.forget(pool)
+            await thresholds.tell_again(pool, bus)
+            await thresholds.publish(pool, bus)
         except Exception as error:  # noqa: BLE001 - the next round tries again, whatever it was
             log.warning("sweep failed", error=str(error))

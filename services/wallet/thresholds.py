@@ -1,7 +1,8 @@
 """Low balances: below what an account wants to be told, and telling it.
 
-The ledger notes a fall in the transaction that causes it; here the note is published and removed.
-A crash in between publishes it again, under the same id.
+The ledger notes a fall in the transaction that causes it; here the note is published, and kept for
+as long as the stream keeps the event. A crash in between publishes it again, under the same id, and
+so does a stream that is lost.
 """
 
 import structlog
@@ -28,10 +29,31 @@ ON CONFLICT (id) DO UPDATE SET
 """
 
 NOTED = """
-DELETE FROM wallet.low_balances WHERE id = (
-    SELECT id FROM wallet.low_balances ORDER BY happened_at LIMIT 1 FOR UPDATE SKIP LOCKED
-)
-RETURNING id, account_id, balance, threshold, happened_at
+SELECT id, account_id, balance, threshold, happened_at FROM wallet.low_balances
+WHERE told_at IS NULL ORDER BY happened_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+TOLD = """
+UPDATE wallet.low_balances SET told_at = now() WHERE account_id = $1 AND id = $2
+"""
+
+SEEN = """
+SELECT made_at, last FROM wallet.stream
+"""
+
+SEE = """
+UPDATE wallet.stream SET made_at = $1, last = $2
+-- unless another replica has looked since
+WHERE made_at IS NOT DISTINCT FROM $3 AND last = $4 RETURNING true
+"""
+
+TELL_AGAIN = """
+UPDATE wallet.low_balances SET told_at = NULL
+"""
+"""Also those that are not told yet: somebody may have told one a moment ago, and not noted it."""
+
+FORGET = """
+DELETE FROM wallet.low_balances WHERE told_at < now() - $1::interval
 """
 
 
@@ -44,6 +66,26 @@ async def put(pool: Pool, account: AccountId, tokens: int | None) -> Threshold:
     """Remember below what an account wants to be told."""
     await pool.execute(PUT, account, tokens)
     return Threshold(tokens=tokens)
+
+
+async def tell_again(pool: Pool, bus: Bus) -> None:
+    """Let all that was told be published again if the stream has lost it. Raises Unavailable."""
+    # before looking, so that what others note meanwhile does not look like a loss
+    seen = await pool.fetchrow(SEEN)
+    now = await events.standing(bus)
+    made_at, last = seen["made_at"], seen["last"]
+    if (now.made_at, now.last) == (made_at, last):
+        return
+    async with pool.acquire() as connection, connection.transaction():
+        mine = await connection.fetchval(SEE, now.made_at, now.last, made_at, last)
+        if mine and made_at and now.lost_since(made_at, last):
+            status = await connection.execute(TELL_AGAIN)
+            log.warning("the stream of events was lost; telling again", done=status)
+
+
+async def forget(pool: Pool) -> None:
+    """Remove what was told so long ago that the stream would not keep it either."""
+    await pool.execute(FORGET, events.KEPT)
 
 
 async def publish(pool: Pool, bus: Bus) -> int:
@@ -67,5 +109,6 @@ async def _publish_one(pool: Pool, bus: Bus) -> bool:
             threshold=noted["threshold"],
         )
         await events.publish(bus, event)
+        await connection.execute(TOLD, event.account, event.id)
         log.info("balance is low", account=str(event.account), balance=event.balance)
         return True

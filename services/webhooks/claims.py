@@ -4,10 +4,10 @@ A sender that dies says nothing; when its lease has lapsed, another attempts the
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from kit.database import Pool
+from kit.database import Connection, Pool
 from proto.ids import AccountId
 from proto.webhooks import EndpointId
 from services.webhooks import deliveries, registry
@@ -50,7 +50,8 @@ UPDATE webhooks.deliveries AS d
 SET attempts = d.attempts + 1, leased_until = now() + $4::interval, last_attempt_at = now()
 FROM due, webhooks.endpoints AS e
 WHERE d.number = due.number AND e.id = d.endpoint
-RETURNING d.number, d.attempts, d.endpoint, d.account_id AS account, d.event_id AS event, d.type,
+RETURNING d.number, d.attempts, d.last_attempt_at AS began_at, d.endpoint,
+    d.account_id AS account, d.event_id AS event, d.type,
     e.url, d.body, d.correlation_id, now() - d.created_at AS age,
     ARRAY(SELECT sealed FROM webhooks.secrets AS s
           WHERE s.endpoint = e.id AND (s.expires_at IS NULL OR s.expires_at > now())
@@ -74,6 +75,35 @@ SET state = CASE WHEN $6::interval IS NULL THEN 'failed' ELSE 'pending' END,
 WHERE account_id = $1 AND number = $2 AND attempts = $3 AND state = 'pending'
 """
 
+LOG = """
+WITH dropped AS (
+    DELETE FROM webhooks.attempts
+    WHERE account_id = $1 AND delivery = $2 AND number <= $3::integer - $8::integer
+)
+INSERT INTO webhooks.attempts
+    (delivery, number, account_id, began_at, milliseconds, status, error)
+SELECT number, $3, account_id, $4, $5, $6, $7 FROM webhooks.deliveries
+WHERE account_id = $1 AND number = $2
+-- its endpoint may be deleted at this moment
+FOR KEY SHARE
+ON CONFLICT DO NOTHING
+"""
+
+_LOGGED = 50
+"""Attempts of one delivery that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt went."""
+
+    status: int | None
+    """HTTP status; None when no answer came."""
+    error: str | None
+    """As `proto.webhooks.Delivery.last_error`; None when the receiver took it."""
+    milliseconds: int
+    """That it took, from looking the name up to the end of the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -82,6 +112,7 @@ class Claim:
     number: int
     attempts: int
     """This one included; also tells it from a later attempt of somebody else."""
+    began_at: datetime
     endpoint: EndpointId
     account: AccountId
     event: UUID
@@ -125,19 +156,18 @@ class Claims:
             )
         return [Claim(**row) for row in rows]
 
-    async def delivered(self, claim: Claim, status: int) -> None:
+    async def delivered(self, claim: Claim, outcome: Outcome) -> None:
         """The receiver took it."""
-        await self._pool.execute(DELIVERED, claim.account, claim.number, status)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(DELIVERED, claim.account, claim.number, outcome.status)
+            await _log(connection, claim, outcome)
 
-    async def failed(
-        self, claim: Claim, status: int | None, error: str, again_in: timedelta | None
-    ) -> None:
+    async def failed(self, claim: Claim, outcome: Outcome, again_in: timedelta | None) -> None:
         """The receiver did not take it; None gives up."""
-        await self._pool.execute(
-            FAILED, claim.account, claim.number, claim.attempts, status, error, again_in
-        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _end_failed(connection, claim, outcome, again_in)
 
-    async def gone(self, claim: Claim, status: int, error: str) -> bool:
+    async def gone(self, claim: Claim, outcome: Outcome) -> bool:
         """The receiver wants nothing ever again: disable the endpoint.
 
         Returns whether that was done; an endpoint that has another URL by now is left alone.
@@ -148,8 +178,35 @@ class Claims:
                 connection, claim.account, claim.endpoint, claim.url
             ):
                 return False
-            await connection.execute(
-                FAILED, claim.account, claim.number, claim.attempts, status, error, None
-            )
+            await _end_failed(connection, claim, outcome, None)
             await deliveries.give_up(connection, claim.account, claim.endpoint)
             return True
+
+
+async def _end_failed(
+    connection: Connection, claim: Claim, outcome: Outcome, again_in: timedelta | None
+) -> None:
+    await connection.execute(
+        FAILED,
+        claim.account,
+        claim.number,
+        claim.attempts,
+        outcome.status,
+        outcome.error,
+        again_in,
+    )
+    await _log(connection, claim, outcome)
+
+
+async def _log(connection: Connection, claim: Claim, outcome: Outcome) -> None:
+    await connection.execute(
+        LOG,
+        claim.account,
+        claim.number,
+        claim.attempts,
+        claim.began_at,
+        outcome.milliseconds,
+        outcome.status,
+        outcome.error,
+        _LOGGED,
+    )

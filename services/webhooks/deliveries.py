@@ -14,10 +14,12 @@ from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
 from proto.webhooks import (
     EVENT_TYPES,
+    Attempt,
     Deliveries,
     Delivery,
     EndpointId,
     GetDeliveries,
+    Resend,
     SendTest,
     WebhookTest,
 )
@@ -39,6 +41,22 @@ RETURNING number, event_id AS event, type, state, attempts, last_status, last_er
     greatest(next_attempt, leased_until) AS next_attempt, created_at, last_attempt_at, ended_at
 """
 
+RESEND = """
+WITH told AS (
+    -- one that is being disabled is waited for
+    SELECT id FROM webhooks.endpoints WHERE account_id = $1 AND id = $2 AND enabled FOR SHARE
+)
+UPDATE webhooks.deliveries AS d SET state = 'pending', next_attempt = now(), ended_at = NULL
+FROM told WHERE d.account_id = $1 AND d.endpoint = told.id AND d.event_id = $3
+RETURNING d.number, event_id AS event, type, state, attempts, last_status, last_error,
+    greatest(next_attempt, leased_until) AS next_attempt, created_at, last_attempt_at, ended_at
+"""
+"""One that is under way is not attempted a second time beside that: it is heard anyway."""
+
+WAS_TOLD = """
+SELECT true FROM webhooks.deliveries WHERE account_id = $1 AND endpoint = $2 AND event_id = $3
+"""
+
 EXISTS = """
 SELECT true FROM webhooks.endpoints WHERE account_id = $1 AND id = $2
 """
@@ -49,6 +67,11 @@ SELECT number, event_id AS event, type, state, attempts, last_status, last_error
 FROM webhooks.deliveries
 WHERE account_id = $1 AND endpoint = $2 AND number < $3
 ORDER BY number DESC LIMIT $4
+"""
+
+ATTEMPTS = """
+SELECT delivery, number, began_at, milliseconds, status, error FROM webhooks.attempts
+WHERE account_id = $1 AND delivery = ANY ($2) ORDER BY delivery, number
 """
 
 GIVE_UP = """
@@ -79,7 +102,7 @@ async def record(pool: Pool, happened: Happened) -> int:
         happened.account,
         happened.id,
         happened.type,
-        _body(happened.type, happened.happened_at, happened.fields),
+        body_of(happened.type, happened.happened_at, happened.fields),
         context.correlation_id.get(),
     )
     return _count(status)
@@ -99,13 +122,25 @@ async def record_test(pool: Pool, request: SendTest) -> Delivery:
         request.endpoint,
         event.id,
         event.type,
-        _body(event.type, event.happened_at, msgspec.to_builtins(event)),
+        body_of(event.type, event.happened_at, msgspec.to_builtins(event)),
         context.correlation_id.get(),
     )
     if row is None:
         await _must_exist(pool, request.account, request.endpoint)
-        raise InvalidRequest("this endpoint is disabled; enable it first")
-    return _delivery(row)
+        raise _disabled()
+    return _delivery(row, [])
+
+
+async def resend(pool: Pool, request: Resend) -> Delivery:
+    """Make a delivery due now. Raises NotFound, InvalidRequest when its endpoint is disabled."""
+    key = request.account, request.endpoint, request.event
+    row = await pool.fetchrow(RESEND, *key)
+    if row is None:
+        await _must_exist(pool, request.account, request.endpoint)
+        if not await pool.fetchval(WAS_TOLD, *key):
+            raise NotFound("this event was not told to this endpoint in the last 30 days")
+        raise _disabled()
+    return (await _deliveries(pool, request.account, [row]))[0]
 
 
 async def page(pool: Pool, request: GetDeliveries) -> Deliveries:
@@ -116,7 +151,7 @@ async def page(pool: Pool, request: GetDeliveries) -> Deliveries:
     shown = rows[: request.limit]
     more = len(rows) > request.limit
     return Deliveries(
-        deliveries=[_delivery(row) for row in shown],
+        deliveries=await _deliveries(pool, request.account, shown),
         next_before=shown[-1]["number"] if more else None,
     )
 
@@ -134,18 +169,33 @@ async def remove_old(pool: Pool) -> int:
     return removed
 
 
+def body_of(kind: str, happened_at: datetime, fields: dict[str, Any]) -> bytes:
+    """Return what is posted of an event: its id travels in a header."""
+    data = {name: value for name, value in fields.items() if name not in ("id", "type")}
+    return msgspec.json.encode({"type": kind, "timestamp": happened_at, "data": data})
+
+
 async def _must_exist(pool: Pool, account: AccountId, endpoint: EndpointId) -> None:
     if not await pool.fetchval(EXISTS, account, endpoint):
         raise NotFound("there is no such endpoint in this account")
 
 
-def _body(kind: str, happened_at: datetime, fields: dict[str, Any]) -> bytes:
-    data = {name: value for name, value in fields.items() if name not in ("id", "type")}
-    return msgspec.json.encode({"type": kind, "timestamp": happened_at, "data": data})
+def _disabled() -> InvalidRequest:
+    return InvalidRequest("this endpoint is disabled; enable it first")
 
 
-def _delivery(row: Record) -> Delivery:
-    return Delivery(**{name: value for name, value in row.items() if name != "number"})
+async def _deliveries(pool: Pool, account: AccountId, rows: list[Record]) -> list[Delivery]:
+    """Return deliveries with how their attempts went."""
+    attempts: dict[int, list[Attempt]] = {row["number"]: [] for row in rows}
+    for row in await pool.fetch(ATTEMPTS, account, list(attempts)):
+        about = {name: value for name, value in row.items() if name != "delivery"}
+        attempts[row["delivery"]].append(Attempt(**about))
+    return [_delivery(row, attempts[row["number"]]) for row in rows]
+
+
+def _delivery(row: Record, attempts: list[Attempt]) -> Delivery:
+    about = {name: value for name, value in row.items() if name != "number"}
+    return Delivery(**about, attempts_log=attempts)
 
 
 def _count(status: str) -> int:

@@ -17,8 +17,10 @@ from proto.webhooks import (
     Endpoint,
     EndpointList,
     GetDeliveries,
+    GetEndpoint,
     GetEndpoints,
     NewEndpoint,
+    Resend,
     RotateSecret,
     SendTest,
     UpdateEndpoint,
@@ -51,6 +53,11 @@ class Endpoints:
         return await self._registry.all(request.account)
 
     @answers
+    async def endpoint(self, request: GetEndpoint) -> Endpoint:
+        """Show one endpoint."""
+        return await self._registry.one(request)
+
+    @answers
     async def update(self, request: UpdateEndpoint) -> Endpoint:
         """Change an endpoint."""
         if request.url is not UNSET:
@@ -72,6 +79,13 @@ class Endpoints:
     async def deliveries(self, request: GetDeliveries) -> Deliveries:
         """Show a page of what was told."""
         return await deliveries.page(self._pool, request)
+
+    @answers
+    async def resend(self, request: Resend) -> Delivery:
+        """Tell an event once more."""
+        delivery = await deliveries.resend(self._pool, request)
+        self._wake()
+        return delivery
 
     @answers
     async def send_test(self, request: SendTest) -> Delivery:

@@ -17,6 +17,7 @@ from proto.webhooks import (
     Endpoint,
     EndpointId,
     EndpointList,
+    GetEndpoint,
     NewEndpoint,
     RotateSecret,
     UpdateEndpoint,
@@ -43,6 +44,11 @@ WHERE account_id = $1 ORDER BY created_at DESC, id
 ONE = """
 SELECT id, url, events, enabled, gone_at, created_at FROM webhooks.endpoints
 WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE
+"""
+
+SHOWN = """
+SELECT id, url, events, enabled, gone_at, created_at FROM webhooks.endpoints
+WHERE account_id = $1 AND id = $2
 """
 
 UPDATE = """
@@ -115,6 +121,13 @@ class Registry:
         """List the endpoints of an account."""
         rows = await self._pool.fetch(ALL, account)
         return EndpointList(endpoints=[_endpoint(row) for row in rows])
+
+    async def one(self, request: GetEndpoint) -> Endpoint:
+        """Return one endpoint. Raises NotFound."""
+        row = await self._pool.fetchrow(SHOWN, request.account, request.endpoint)
+        if row is None:
+            raise _not_found()
+        return _endpoint(row)
 
     async def update(self, request: UpdateEndpoint) -> Endpoint:
         """Change what is given. Raises NotFound."""

@@ -10,12 +10,13 @@ _DELAYS = (
     timedelta(hours=1),
     timedelta(hours=3),
     timedelta(hours=6),
-    timedelta(hours=6),
-    timedelta(hours=6),
 )
-"""After the first attempt, the second, and so on: a little more than 22 hours in all."""
+"""After the first attempt, the second, and so on; the last of them again and again."""
 
-_AT_MOST = timedelta(hours=24)
+LAST_AFTER = timedelta(hours=23, minutes=57)
+"""How long after the event the last attempt begins: before 24 hours are over, whatever it waits
+for until it is made."""
+
 _JITTER = 0.2
 
 
@@ -28,7 +29,8 @@ def delay(attempts: int, age: timedelta, chance: float) -> timedelta | None:
         chance: From 0 to 1; shortens the wait by up to a fifth, so that what failed together does
             not come again together.
     """
-    if attempts > len(_DELAYS):
+    left = LAST_AFTER - age
+    if left <= timedelta():
         return None
-    wait = _DELAYS[attempts - 1] * (1 - _JITTER * chance)
-    return wait if age + wait <= _AT_MOST else None
+    wait = _DELAYS[min(attempts, len(_DELAYS)) - 1] * (1 - _JITTER * chance)
+    return min(wait, left)

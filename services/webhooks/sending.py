@@ -7,7 +7,6 @@ connection died, is attempted again when the lease has lapsed: receivers go by `
 import asyncio
 import random
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -18,7 +17,7 @@ from kit.database import Pool
 from kit.fetching import Fetcher, FetchError
 from kit.sealing import CannotOpen, Vault
 from services.webhooks import retries, signing
-from services.webhooks.claims import Claim, Claims
+from services.webhooks.claims import Claim, Claims, Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -60,13 +59,6 @@ LEASE = timedelta(seconds=60)
 _IDLE_SECONDS = 1.0
 _ANSWER_BYTES = 64 * 1024
 _GONE = 410
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    status: int | None
-    error: str | None
-    """None when the receiver took it."""
 
 
 class Sender:
@@ -138,44 +130,45 @@ class Sender:
         context.correlation_id.set(claim.correlation_id)
         try:
             with tracing.span("webhook", "consumer", parent="") as span:
-                result = await self._attempt(claim)
-                if result.error:
-                    span.fail(result.error)
-            await self._note(claim, result)
+                began = time.monotonic()
+                status, wrong = await self._attempt(claim)
+                took = round((time.monotonic() - began) * 1000)
+                if wrong:
+                    span.fail(wrong)
+            await self._note(claim, Outcome(status, wrong, took))
         except Exception as error:
             log.warning("attempt not written down", **_facts(claim), exc_info=error)
 
-    async def _attempt(self, claim: Claim) -> _Result:
+    async def _attempt(self, claim: Claim) -> tuple[int | None, str | None]:
+        """Return the status of the answer, if one came, and what is wrong, if anything is."""
         try:
             secrets = [self._vault.open(sealed, claim.endpoint) for sealed in claim.secrets]
         except CannotOpen as error:
             log.warning("secret unreadable", error=str(error), **_facts(claim))
-            return _Result(None, "SECRET_UNREADABLE")
+            return None, "SECRET_UNREADABLE"
         headers = signing.headers(secrets, str(claim.event), int(time.time()), claim.body)
         try:
             status = await self._fetcher.post(claim.url, claim.body, headers, _ANSWER_BYTES)
         except FetchError as error:
-            return _Result(None, error.code)
-        return _Result(status, _judged(status))
+            return None, error.code
+        return status, _judged(status)
 
-    async def _note(self, claim: Claim, result: _Result) -> None:
-        if result.status is not None and result.error is None:
-            await self._claims.delivered(claim, result.status)
+    async def _note(self, claim: Claim, outcome: Outcome) -> None:
+        status, error = outcome.status, outcome.error
+        if error is None:
+            await self._claims.delivered(claim, outcome)
             ATTEMPTS.labels("delivered").inc()
             DELIVERED_AFTER.observe(claim.age.total_seconds())
-            log.info("delivered", status=result.status, **_facts(claim))
+            log.info("delivered", status=status, **_facts(claim))
             return
-        error = result.error or ""
-        if result.status == _GONE and await self._claims.gone(claim, _GONE, error):
+        if status == _GONE and await self._claims.gone(claim, outcome):
             ATTEMPTS.labels("failed").inc()
             log.info("receiver is gone, endpoint disabled", **_facts(claim))
             return
         wait = retries.delay(claim.attempts, claim.age, random.random())  # noqa: S311 - hides nothing
-        await self._claims.failed(claim, result.status, error, wait)
+        await self._claims.failed(claim, outcome, wait)
         ATTEMPTS.labels("retried" if wait else "failed").inc()
-        log.info(
-            "not delivered", status=result.status, error=error, again=bool(wait), **_facts(claim)
-        )
+        log.info("not delivered", status=status, error=error, again=bool(wait), **_facts(claim))
 
 
 async def survey(pool: Pool) -> None:

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
@@ -71,13 +72,37 @@ async def test_a_low_balance_is_told_once_and_signed(
     assert [line["type"] for line in listed] == ["wallet.low_balance"]
 
 
+async def test_a_delivery_is_sent_again_under_the_same_id(
+    client: Client, receiver: Receiver
+) -> None:
+    made = await client.send("POST", "/v1/webhooks", json={"url": receiver.url})
+    path = f"/v1/webhooks/{made.body['webhook']['id']}"
+    assert (await client.send("GET", path)).body == made.body["webhook"]
+    sent = await client.send("POST", f"{path}/test")
+    first, body = await receiver.next()
+    event = sent.body["event_id"]
+    resent = await client.send("POST", f"{path}/deliveries/{event}/resend")
+    assert resent.status == 202, resent.body
+    second, again = await receiver.next()
+    assert {name.lower(): value for name, value in second.items()}["webhook-id"] == event
+    assert (again, len(first)) == (body, len(second))
+    assert (await client.send("DELETE", path)).status == 204
+
+
 async def test_the_webhooks_of_another_account_are_not_there(
     client: Client, newcomer: Newcomer, receiver: Receiver
 ) -> None:
     made = await client.send("POST", "/v1/webhooks", json={"url": receiver.url})
     path = f"/v1/webhooks/{made.body['webhook']['id']}"
     stranger = await newcomer()
-    for method, tail in (("PATCH", ""), ("DELETE", ""), ("GET", "/deliveries"), ("POST", "/test")):
+    for method, tail in (
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("GET", "/deliveries"),
+        ("POST", f"/deliveries/{uuid4()}/resend"),
+        ("POST", "/test"),
+    ):
         is_error(await stranger.send(method, path + tail, json={}), 404, "NOT_FOUND")
 
 

@@ -31,7 +31,7 @@ from services.gateway.ended import (
     result_of,
 )
 from services.gateway.identity import ACCOUNT, CALLER
-from services.gateway.operations import Operations, Parameter
+from services.gateway.operations import Media, Operations, Parameter
 from services.gateway.problems import Problem, broken_off, json_response
 from services.gateway.queries import identifier, whole_number
 from services.gateway.resources import BUS, STORAGE, STREAMS
@@ -147,7 +147,7 @@ async def cancel(request: web.Request) -> web.Response:
 @operations.add(
     "GET",
     "/v1/services/studio/jobs/{task_id}/events",
-    {200: None, 204: None, 422: ErrorBody, **_ANSWERS},
+    {200: Media("text/event-stream"), 204: None, 422: ErrorBody, **_ANSWERS},
     parameters=(
         _TASK,
         Parameter("Last-Event-ID", "header", "The last event that was heard; those after it come"),
@@ -191,7 +191,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 @operations.add(
     "GET",
     "/v1/services/studio/jobs/{task_id}/archive",
-    {200: None, 409: ErrorBody, **_ANSWERS},
+    {200: Media("application/zip"), 409: ErrorBody, **_ANSWERS},
     parameters=(_TASK,),
     scope=_SCOPES,
 )

@@ -17,7 +17,7 @@ from services.gateway import downloads, exports
 from services.gateway.batches import BEGIN_SECONDS
 from services.gateway.ended import JobBegunBody, begun_body
 from services.gateway.idempotency import once
-from services.gateway.operations import Operations, Parameter, read_json
+from services.gateway.operations import Media, Operations, Parameter, read_json
 from services.gateway.problems import Problem, json_response
 from services.gateway.queries import identifier_in_query
 from services.gateway.renaming import DEFAULT, BadPattern, Renaming
@@ -53,7 +53,7 @@ class YearbookBody(msgspec.Struct, frozen=True, kw_only=True):
 @operations.add(
     "GET",
     "/v1/services/studio/matching/jobs/{match_job_id}/export.csv",
-    {200: None, **_ANSWERS},
+    {200: Media("text/csv"), **_ANSWERS},
     parameters=MATCH,
     scope="matching",
 )
@@ -68,7 +68,7 @@ async def export_csv(request: web.Request) -> web.StreamResponse:
 @operations.add(
     "GET",
     "/v1/services/studio/matching/jobs/{match_job_id}/archive",
-    {200: None, 422: ErrorBody, **_ANSWERS},
+    {200: Media("application/zip"), 422: ErrorBody, **_ANSWERS},
     parameters=(
         *MATCH,
         Parameter(
@@ -137,7 +137,7 @@ async def begin_yearbook(request: web.Request) -> web.Response:
 @operations.add(
     "GET",
     "/v1/services/studio/matching/jobs/{match_job_id}/yearbook",
-    {200: None, 409: ErrorBody, 422: ErrorBody, **_ANSWERS},
+    {200: Media("application/zip"), 409: ErrorBody, 422: ErrorBody, **_ANSWERS},
     parameters=(
         *MATCH,
         Parameter("task_id", "query", "Of the job that cut the portraits"),

@@ -20,7 +20,7 @@ from proto.wallet import (
 )
 from services.gateway import table
 from services.gateway.identity import ACCOUNT, CALLER
-from services.gateway.operations import Operations, Parameter, read_json
+from services.gateway.operations import Media, Operations, Parameter, read_json
 from services.gateway.problems import Problem, json_response
 from services.gateway.queries import HIGHEST_NUMBER, moment, month, whole_number
 from services.gateway.ratelimits import tell
@@ -163,7 +163,7 @@ async def transactions(request: web.Request) -> web.Response:
 @operations.add(
     "GET",
     "/v1/wallet/transactions.csv",
-    {200: None, 422: ErrorBody, **ASKING},
+    {200: Media("text/csv"), 422: ErrorBody, **ASKING},
     parameters=_FILTERS,
     scope="wallet:read",
 )

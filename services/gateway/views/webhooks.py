@@ -9,6 +9,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from proto.webhooks import (
+    Attempt,
     CreateEndpoint,
     DeleteEndpoint,
     Delivery,
@@ -18,8 +19,10 @@ from proto.webhooks import (
     Events,
     EventType,
     GetDeliveries,
+    GetEndpoint,
     GetEndpoints,
     NewEndpoint,
+    Resend,
     RotateSecret,
     SendTest,
     UpdateEndpoint,
@@ -38,6 +41,7 @@ _MOST_DELIVERIES = 200
 _SECONDS_WITH_LOOKUP = 20.0
 """A URL is checked by looking its name up, at whatever name server it has."""
 _ID = Parameter("id", "path", "The webhook's id")
+_EVENT = Parameter("event_id", "path", "The webhook-id of what was told")
 _ANSWERS = {404: ErrorBody, **ASKING}
 _BODY_ANSWERS = {**ERROR_ANSWERS, 404: ErrorBody}
 
@@ -95,6 +99,20 @@ class RotateWebhookSecretBody(msgspec.Struct, frozen=True, kw_only=True):
     """How long the secret before this one signs as well."""
 
 
+class WebhookAttemptBody(msgspec.Struct, frozen=True, kw_only=True):
+    """One try to tell an event."""
+
+    number: int
+    """From 1; a number that is left out was broken off by us."""
+    began_at: datetime
+    milliseconds: int
+    """That it took."""
+    status: int | None
+    """HTTP status; null when no answer came."""
+    error: str | None
+    """Why it failed; null when the receiver took it."""
+
+
 class WebhookDeliveryBody(msgspec.Struct, frozen=True, kw_only=True):
     """One event, told to one webhook."""
 
@@ -112,6 +130,8 @@ class WebhookDeliveryBody(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     last_attempt_at: datetime | None
     ended_at: datetime | None
+    attempts_log: list[WebhookAttemptBody]
+    """The last 50 attempts, oldest first."""
 
 
 class WebhookDeliveriesBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +147,13 @@ async def webhooks(request: web.Request) -> web.Response:
     """List the account's webhooks."""
     found = await request.app[BUS].request(GetEndpoints(account=request[ACCOUNT]))
     return json_response(WebhooksBody(webhooks=[_webhook(each) for each in found.endpoints]))
+
+
+@operations.add("GET", "/v1/webhooks/{id}", {200: WebhookBody, **_ANSWERS}, parameters=(_ID,))
+async def webhook(request: web.Request) -> web.Response:
+    """Show one webhook."""
+    ask = GetEndpoint(account=request[ACCOUNT], endpoint=_id(request))
+    return json_response(_webhook(await request.app[BUS].request(ask)))
 
 
 @operations.add(
@@ -242,6 +269,23 @@ async def deliveries(request: web.Request) -> web.Response:
     return json_response(WebhookDeliveriesBody(deliveries=lines, next_cursor=cursor))
 
 
+@operations.add(
+    "POST",
+    "/v1/webhooks/{id}/deliveries/{event_id}/resend",
+    {202: WebhookDeliveryBody, 422: ErrorBody, **_ANSWERS},
+    parameters=(_ID, _EVENT),
+    role="owner",
+)
+async def resend(request: web.Request) -> web.Response:
+    """Tell an event to a webhook once more, now, however it went before."""
+    ask = Resend(
+        account=request[ACCOUNT],
+        endpoint=_id(request),
+        event=identifier(request, "event_id", "delivery"),
+    )
+    return json_response(_delivery(await request.app[BUS].request(ask)), 202)
+
+
 def _id(request: web.Request) -> EndpointId:
     return EndpointId(identifier(request, "id", "webhook"))
 
@@ -276,4 +320,15 @@ def _delivery(delivery: Delivery) -> WebhookDeliveryBody:
         created_at=delivery.created_at,
         last_attempt_at=delivery.last_attempt_at,
         ended_at=delivery.ended_at,
+        attempts_log=[_attempt(each) for each in delivery.attempts_log],
+    )
+
+
+def _attempt(attempt: Attempt) -> WebhookAttemptBody:
+    return WebhookAttemptBody(
+        number=attempt.number,
+        began_at=attempt.began_at,
+        milliseconds=attempt.milliseconds,
+        status=attempt.status,
+        error=attempt.error,
     )

@@ -1,6 +1,7 @@
 """Addresses that nothing is fetched from nor posted to, and what is said of them."""
 
 REFUSAL = "This is no http or https address that is found on the public internet."
+OTHER_PORT = "This address names another port than 80 for http and 443 for https."
 PRIVATE = [
     "http://127.0.0.1/",
     "http://127.0.0.1./",
@@ -56,8 +57,6 @@ MALFORMED = [
     "http://example.com\\@127.0.0.1/",
     "http://127.0.0.1\\@example.com/",
     "http://:pw@example.com/",
-    "http://example.com:22/",
-    "https://example.com:80/",
     "http://example.com:99999/",
     "http://exam ple.com/",
     "http://example.com/\r\nX: y",
@@ -66,5 +65,13 @@ MALFORMED = [
     "http://xn--/",
     "http://\u200bexample.com/",
     "http://example.com/" + "a" * 5000,
+]
+PORTS = [
+    "http://example.com:22/",
+    "https://example.com:80/",
+    "http://example.com:443/",
+    "https://example.com:8443/",
+    "http://127.0.0.1:6379/",
+    "http://localhost:8222/",
 ]
 NAMES = ["http://localhost/", "http://LOCALHOST/", "https://localhost/", "http://ⓛocalhost/"]

@@ -223,6 +223,30 @@ def _started(home: Home, port: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([nats._binary(), *where, *store])
 
 
+async def test_a_stream_stands_where_it_was_until_it_is_lost(bus: Bus) -> None:
+    jetstream = bus.client.jetstream()
+    with suppress(NotFoundError):
+        await jetstream.delete_stream(STREAM)
+    made = await events.standing(bus)
+    assert made.last == 0
+    await events.publish(bus, low_balance())
+    later = await events.standing(bus)
+    assert (later.made_at, later.last) == (made.made_at, 1)
+    assert not later.lost_since(made.made_at, made.last)
+    assert made.lost_since(later.made_at, later.last)
+    await jetstream.delete_stream(STREAM)
+    anew = await events.standing(bus)
+    assert anew.last == 0
+    assert anew.lost_since(made.made_at, made.last)
+
+
+async def test_without_a_connection_nobody_knows_how_the_stream_stands(nats_url: str) -> None:
+    bus = await Bus.connect(nats_url, "events test")
+    await bus.close()
+    with pytest.raises(Unavailable, match="not connected"):
+        await events.standing(bus)
+
+
 class Unheard(Event):
     type: ClassVar[str] = "test.unheard"
 

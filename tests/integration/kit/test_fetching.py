@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from kit.fetching import Fetcher, UrlNotAllowed, UrlRefused, UrlTooLarge, UrlTooSlow, UrlUnreachable
-from tests.integration.kit.addresses import MALFORMED, NAMES, PRIVATE, REFUSAL
+from tests.integration.kit.addresses import MALFORMED, NAMES, OTHER_PORT, PORTS, PRIVATE, REFUSAL
 from tests.integration.kit.serving import CHUNKED, LIMIT, OK, PATIENT, Server, raw_server, resolving
 
 
@@ -101,6 +101,20 @@ async def test_what_is_not_fetched_is_not_even_looked_up(url: str) -> None:
         with pytest.raises(UrlNotAllowed) as caught:
             await fetcher.fetch(url, LIMIT)
     assert str(caught.value) == REFUSAL
+    assert lookups.asked == []
+
+
+@pytest.mark.parametrize("url", PORTS)
+async def test_another_port_is_named_as_the_reason_wherever_the_host_leads(
+    server: Server, url: str
+) -> None:
+    lookups = Lookups()
+    server.location = url
+    async with Fetcher([server.origin], resolve=lookups, seconds=PATIENT) as fetcher:
+        for asked in (url, f"{server.url}/redirect"):
+            with pytest.raises(UrlNotAllowed) as caught:
+                await fetcher.fetch(asked, LIMIT)
+            assert str(caught.value) == OTHER_PORT
     assert lookups.asked == []
 
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from kit.fetching import Fetcher, UrlNotAllowed, UrlTooSlow, UrlUnreachable
-from tests.integration.kit.addresses import MALFORMED, NAMES, PRIVATE, REFUSAL
+from tests.integration.kit.addresses import MALFORMED, NAMES, OTHER_PORT, PORTS, PRIVATE, REFUSAL
 from tests.integration.kit.serving import CHUNKED, LIMIT, OK, PATIENT, Server, raw_server, resolving
 
 
@@ -57,6 +57,15 @@ async def test_nothing_is_posted_to_what_is_not_public(url: str) -> None:
             with pytest.raises(UrlNotAllowed) as caught:
                 await asking
             assert str(caught.value) == REFUSAL
+
+
+@pytest.mark.parametrize("url", PORTS)
+async def test_nothing_is_posted_to_another_port(url: str) -> None:
+    async with Fetcher(seconds=PATIENT) as fetcher:
+        for asking in (fetcher.post(url, b"news", {}, LIMIT), fetcher.check(url)):
+            with pytest.raises(UrlNotAllowed) as caught:
+                await asking
+            assert str(caught.value) == OTHER_PORT
 
 
 async def test_nothing_is_posted_to_an_origin_that_is_not_allowed(server: Server) -> None:

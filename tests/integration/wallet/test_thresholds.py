@@ -11,7 +11,7 @@ from kit.database import Pool
 from kit.ending import end
 from kit.events import Happened, Reader
 from proto.errors import Unavailable
-from proto.events import LowBalance
+from proto.events import STREAM, LowBalance
 from proto.ids import AccountId
 from proto.wallet import Refund
 from services.wallet import thresholds
@@ -29,7 +29,10 @@ from tests.integration.wallet.books import (
 async def told(pool: Pool, account: AccountId) -> list[int]:
     """The balances that were noted and are not published."""
     rows = await pool.fetch(
-        "SELECT balance FROM wallet.low_balances WHERE account_id = $1 ORDER BY happened_at",
+        """
+        SELECT balance FROM wallet.low_balances
+        WHERE account_id = $1 AND told_at IS NULL ORDER BY happened_at
+        """,
         account,
     )
     return [row["balance"] for row in rows]
@@ -151,6 +154,52 @@ async def test_a_fall_is_published_once(
     assert event.type == LowBalance.type
     assert (event.fields["balance"], event.fields["threshold"]) == (40, 50)
     assert await told(pool, account) == []
+
+
+@pytest.mark.parametrize("how", ["gone", "set back"])
+async def test_a_fall_that_the_stream_has_lost_is_published_again(
+    ledger: Ledger, pool: Pool, account: AccountId, bus: Bus, how: str
+) -> None:
+    await thresholds.tell_again(pool, bus)
+    await thresholds.put(pool, account, 50)
+    await ledger.reserve(reserve(account, 60))
+    await thresholds.publish(pool, bus)
+    for _ in range(2):
+        await thresholds.tell_again(pool, bus)
+    assert await told(pool, account) == []
+    if how == "gone":
+        await bus.client.jetstream().delete_stream(STREAM)
+    else:
+        await pool.execute("UPDATE wallet.stream SET last = last + 1000")
+    await thresholds.tell_again(pool, bus)
+    assert await told(pool, account) == [40]
+    await thresholds.publish(pool, bus)
+    await thresholds.tell_again(pool, bus)
+    assert await told(pool, account) == []
+
+
+async def test_a_fall_is_forgotten_when_the_stream_would_not_keep_it_either(
+    ledger: Ledger, pool: Pool, account: AccountId, bus: Bus
+) -> None:
+    async def noted() -> int:
+        count = "SELECT count(*) FROM wallet.low_balances WHERE account_id = $1"
+        return int(await pool.fetchval(count, account))
+
+    await thresholds.put(pool, account, 50)
+    await ledger.reserve(reserve(account, 60))
+    await pool.execute(
+        "UPDATE wallet.low_balances SET happened_at = now() - interval '4 days' "
+        "WHERE account_id = $1",
+        account,
+    )
+    await thresholds.forget(pool)
+    assert await noted() == 1
+    await thresholds.publish(pool, bus)
+    await thresholds.forget(pool)
+    assert await noted() == 1
+    await pool.execute("UPDATE wallet.low_balances SET told_at = told_at - interval '3 days'")
+    await thresholds.forget(pool)
+    assert await noted() == 0
 
 
 async def test_a_fall_that_cannot_be_published_is_kept(

@@ -9,25 +9,20 @@ from aiohttp import web
 from kit import database
 from kit.bus import Bus
 from kit.database import Pool
+from kit.fetching import Fetcher
 from proto.ids import AccountId
+from proto.webhooks import CreateEndpoint, Endpoint, NewEndpoint
 from services.webhooks.app import SCHEMA, build
+from services.webhooks.registry import Registry
 from services.webhooks.settings import Settings
-from tests.integration.webhooks.receiving import Receiver
+from tests.integration.webhooks.moving import VAULT
+from tests.integration.webhooks.receiving import PATIENT, Receiver, listening
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    receiver.open.set()
-    app = web.Application()
-    app.router.add_post("/{path:.*}", receiver.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.port = runner.addresses[0][1]
-    yield receiver
-    receiver.open.set()
-    await runner.cleanup()
+    async with listening() as receiver:
+        yield receiver
 
 
 @pytest.fixture
@@ -49,6 +44,27 @@ async def bus(nats_url: str) -> AsyncIterator[Bus]:
     bus = await Bus.connect(nats_url, "webhooks test")
     yield bus
     await bus.close()
+
+
+@pytest.fixture
+def registry(pool: Pool) -> Registry:
+    return Registry(pool, VAULT)
+
+
+@pytest.fixture
+async def fetcher(receiver: Receiver) -> AsyncIterator[Fetcher]:
+    async with Fetcher([receiver.origin], seconds=PATIENT) as fetcher:
+        yield fetcher
+
+
+@pytest.fixture
+async def created(registry: Registry, account: AccountId, receiver: Receiver) -> NewEndpoint:
+    return await registry.create(CreateEndpoint(account=account, url=receiver.url))
+
+
+@pytest.fixture
+def endpoint(created: NewEndpoint) -> Endpoint:
+    return created.endpoint
 
 
 @pytest.fixture

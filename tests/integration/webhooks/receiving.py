@@ -4,7 +4,8 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,22 @@ class Receiver:
     async def wait_for(self, count: int) -> list[Told]:
         await until(lambda: _true(len(self.told) >= count))
         return self.told
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[Receiver]:
+    """Run a receiver on a port of its own."""
+    receiver = Receiver()
+    receiver.open.set()
+    app = web.Application()
+    app.router.add_post("/{path:.*}", receiver.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.port = runner.addresses[0][1]
+    yield receiver
+    receiver.open.set()
+    await runner.cleanup()
 
 
 async def _true(value: bool) -> bool:

@@ -19,8 +19,10 @@ from proto.webhooks import (
     Endpoint,
     EndpointId,
     GetDeliveries,
+    GetEndpoint,
     GetEndpoints,
     NewEndpoint,
+    Resend,
     RotateSecret,
     SendTest,
     UpdateEndpoint,
@@ -89,6 +91,7 @@ async def test_an_endpoint_is_made_with_a_secret_of_the_standards_form(
     endpoint = created.endpoint
     assert (endpoint.url, endpoint.events, endpoint.enabled) == (URL, None, True)
     assert await listed(webhooks, account) == [endpoint]
+    assert await webhooks.endpoint(GetEndpoint(account=account, endpoint=endpoint.id)) == endpoint
     prefix, _, rest = created.secret.partition("_")
     assert prefix == "whsec"
     assert 24 <= len(base64.b64decode(rest, validate=True)) <= 32
@@ -117,6 +120,13 @@ async def test_an_address_that_is_not_public_is_refused(
             UpdateEndpoint(account=account, endpoint=created.endpoint.id, url=url)
         )
     assert await listed(webhooks, account) == [created.endpoint]
+
+
+async def test_a_port_that_is_not_told_is_named_as_the_reason(
+    webhooks: Endpoints, account: AccountId
+) -> None:
+    with pytest.raises(InvalidRequest, match="80 for http and 443 for https"):
+        await webhooks.create(CreateEndpoint(account=account, url="https://hooks.example:8443/"))
 
 
 async def test_of_many_that_are_made_at_once_ten_are(
@@ -161,11 +171,13 @@ async def test_an_endpoint_of_another_account_is_not_found(
 ) -> None:
     stranger, endpoint = AccountId(uuid4()), created.endpoint.id
     for asking in (
+        webhooks.endpoint(GetEndpoint(account=stranger, endpoint=endpoint)),
         webhooks.update(UpdateEndpoint(account=stranger, endpoint=endpoint, enabled=False)),
         webhooks.delete(DeleteEndpoint(account=stranger, endpoint=endpoint)),
         webhooks.rotate_secret(RotateSecret(account=stranger, endpoint=endpoint)),
         webhooks.deliveries(GetDeliveries(account=stranger, endpoint=endpoint)),
         webhooks.send_test(SendTest(account=stranger, endpoint=endpoint)),
+        webhooks.resend(Resend(account=stranger, endpoint=endpoint, event=uuid4())),
     ):
         with pytest.raises(NotFound):
             await asking
@@ -181,7 +193,7 @@ async def test_a_deleted_endpoint_leaves_nothing_behind(
     endpoint = created.endpoint.id
     await webhooks.send_test(SendTest(account=account, endpoint=endpoint))
     await webhooks.delete(DeleteEndpoint(account=account, endpoint=endpoint))
-    for table in ("endpoints", "secrets", "deliveries"):
+    for table in ("endpoints", "secrets", "deliveries", "attempts"):
         assert await pool.fetchval(f"SELECT count(*) FROM webhooks.{table}") == 0  # noqa: S608
     with pytest.raises(NotFound):
         await webhooks.delete(DeleteEndpoint(account=account, endpoint=endpoint))

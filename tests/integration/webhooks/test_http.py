@@ -10,7 +10,7 @@ from kit.bus import Bus
 from proto.ids import AccountId
 from services.gateway.views.webhooks import operations
 from tests.calling import calling
-from tests.integration.webhooks.receiving import Receiver
+from tests.integration.webhooks.receiving import Receiver, until
 
 # the gateway names what a request carries by plain strings
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web.NotAppKeyWarning")
@@ -46,6 +46,9 @@ async def test_a_webhook_is_made_listed_changed_and_removed(
     async with client.get("/v1/webhooks") as answer:
         assert await answer.json() == {"webhooks": [made["webhook"]]}
     path = f"/v1/webhooks/{made['webhook']['id']}"
+    async with client.get(path) as answer:
+        assert answer.status == 200
+        assert await answer.json() == made["webhook"]
     async with client.patch(path, json={"events": None, "enabled": False}) as answer:
         assert answer.status == 200
         assert await answer.json() == made["webhook"] | {"events": None, "enabled": False}
@@ -88,14 +91,57 @@ async def test_a_test_shows_among_the_deliveries_a_page_at_a_time(
     assert shown == sent[::-1]
 
 
+async def test_a_delivery_is_sent_again_with_its_attempts_listed(
+    client: ClientSession, webhook: str, receiver: Receiver
+) -> None:
+    path = f"/v1/webhooks/{webhook}/deliveries"
+
+    async def attempts() -> list[dict[str, object]]:
+        async with client.get(path) as answer:
+            (delivery,) = (await answer.json())["deliveries"]
+        log: list[dict[str, object]] = delivery["attempts_log"]
+        return log
+
+    async with client.post(f"/v1/webhooks/{webhook}/test") as answer:
+        event = (await answer.json())["event_id"]
+    for count in (1, 2):
+
+        async def logged(count: int = count) -> bool:
+            return len(await attempts()) == count
+
+        await until(logged)
+        if count == 1:
+            async with client.post(f"{path}/{event}/resend") as answer:
+                assert answer.status == 202
+                assert (await answer.json())["event_id"] == event
+    assert [told.id for told in receiver.told] == [event, event]
+    log = await attempts()
+    assert [(each["number"], each["status"], each["error"]) for each in log] == [
+        (1, 200, None),
+        (2, 200, None),
+    ]
+    assert set(log[0]) == {"number", "began_at", "milliseconds", "status", "error"}
+
+
+@pytest.mark.parametrize("event", [str(NOWHERE), "no-id"])
+async def test_what_was_never_told_cannot_be_sent_again(
+    client: ClientSession, webhook: str, event: str
+) -> None:
+    async with client.post(f"/v1/webhooks/{webhook}/deliveries/{event}/resend") as answer:
+        assert answer.status == 404
+        assert (await answer.json())["error"] == "NOT_FOUND"
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
+        ("GET", ""),
         ("PATCH", ""),
         ("DELETE", ""),
         ("POST", "/rotate-secret"),
         ("POST", "/test"),
         ("GET", "/deliveries"),
+        ("POST", f"/deliveries/{NOWHERE}/resend"),
     ],
 )
 async def test_a_webhook_that_is_not_the_callers_is_not_found(

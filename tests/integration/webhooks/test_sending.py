@@ -2,10 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
@@ -13,79 +10,24 @@ from kit.database import Pool
 from kit.fetching import Fetcher
 from kit.sealing import Vault
 from proto.ids import AccountId
-from proto.webhooks import (
-    CreateEndpoint,
-    Delivery,
-    Endpoint,
-    GetDeliveries,
-    NewEndpoint,
-    SendTest,
-    UpdateEndpoint,
-)
+from proto.webhooks import CreateEndpoint, Endpoint, NewEndpoint, UpdateEndpoint
 from services.webhooks import deliveries
-from services.webhooks.claims import Claims
+from services.webhooks.claims import Claims, Outcome
 from services.webhooks.registry import Registry
 from services.webhooks.sending import LEASE, PER_ENDPOINT, Sender
-from tests.integration.webhooks.receiving import PATIENT, Receiver, until
-
-VAULT = Vault(["k" * 32], "tests")
-
-
-@pytest.fixture
-def registry(pool: Pool) -> Registry:
-    return Registry(pool, VAULT)
-
-
-@pytest.fixture
-async def fetcher(receiver: Receiver) -> AsyncIterator[Fetcher]:
-    async with Fetcher([receiver.origin], seconds=PATIENT) as fetcher:
-        yield fetcher
-
-
-@pytest.fixture
-async def created(registry: Registry, account: AccountId, receiver: Receiver) -> NewEndpoint:
-    return await registry.create(CreateEndpoint(account=account, url=receiver.url))
-
-
-@pytest.fixture
-def endpoint(created: NewEndpoint) -> Endpoint:
-    return created.endpoint
-
-
-@asynccontextmanager
-async def sending(sender: Sender) -> AsyncIterator[asyncio.Task[None]]:
-    """Run a sender, and stop it as the service does."""
-    task = asyncio.create_task(sender.run())
-    yield task
-    sender.stop()
-    with suppress(asyncio.CancelledError):
-        await task
-
-
-async def note(pool: Pool, account: AccountId, endpoint: Endpoint, count: int = 1) -> None:
-    """Let so many events become due for an endpoint."""
-    for _ in range(count):
-        await deliveries.record_test(pool, SendTest(account=account, endpoint=endpoint.id))
-
-
-async def shown(pool: Pool, account: AccountId, endpoint: Endpoint) -> list[Delivery]:
-    asked = GetDeliveries(account=account, endpoint=endpoint.id, limit=1000)
-    return (await deliveries.page(pool, asked)).deliveries
-
-
-async def the_one(pool: Pool, account: AccountId, endpoint: Endpoint) -> Delivery:
-    (delivery,) = await shown(pool, account, endpoint)
-    return delivery
-
-
-async def ended(pool: Pool, account: AccountId, endpoint: Endpoint) -> list[Delivery]:
-    """Wait until every delivery has ended."""
-
-    async def all_have() -> bool:
-        return all(each.ended_at for each in await shown(pool, account, endpoint))
-
-    await until(all_have)
-    return await shown(pool, account, endpoint)
+from tests.integration.webhooks.moving import (
+    REFUSED,
+    TAKEN,
+    VAULT,
+    attempted_once,
+    ended,
+    grow_old,
+    note,
+    sending,
+    shown,
+    the_one,
+)
+from tests.integration.webhooks.receiving import Receiver
 
 
 async def test_an_attempt_that_dies_in_the_middle_is_made_again(
@@ -172,7 +114,7 @@ async def test_an_endpoint_with_some_under_way_has_room_for_the_rest(
         await note(pool, account, endpoint, count)
         taken.append(await claims.take(10))
     assert [len(claimed) for claimed in taken] == [1, 2, 0]
-    await claims.delivered(taken[1][0], 200)
+    await claims.delivered(taken[1][0], TAKEN)
     assert [claim.attempts for claim in await claims.take(10)] == [1]
 
 
@@ -185,24 +127,26 @@ async def test_a_failure_that_comes_after_the_lease_does_not_end_a_later_attempt
     await pool.execute("UPDATE webhooks.deliveries SET leased_until = now()")
     (second,) = await claims.take(10)
     assert (first.attempts, second.attempts) == (1, 2)
-    await claims.failed(first, 500, "BAD_STATUS", None)
+    await claims.failed(first, REFUSED, None)
     assert (await the_one(pool, account, endpoint)).state == "pending"
     assert await claims.take(10) == []
-    await claims.delivered(first, 200)
-    await claims.failed(second, 500, "BAD_STATUS", None)
+    await claims.delivered(first, TAKEN)
+    await claims.failed(second, REFUSED, None)
     assert (await the_one(pool, account, endpoint)).state == "delivered"
 
 
-async def test_what_failed_for_the_tenth_time_is_given_up(
+async def test_what_failed_for_the_tenth_time_within_a_day_is_told_again(
     pool: Pool, account: AccountId, endpoint: Endpoint, receiver: Receiver, fetcher: Fetcher
 ) -> None:
     receiver.statuses = [503]
     await note(pool, account, endpoint)
     await pool.execute("UPDATE webhooks.deliveries SET attempts = 9")
     async with sending(Sender(pool, fetcher, VAULT)):
-        (delivery,) = await ended(pool, account, endpoint)
-    assert (delivery.state, delivery.attempts) == ("failed", 10)
+        delivery = await attempted_once(pool, account, endpoint)
+    assert (delivery.state, delivery.attempts) == ("pending", 10)
     assert (delivery.last_status, delivery.last_error) == (503, "BAD_STATUS")
+    assert delivery.next_attempt is not None
+    assert timedelta(hours=4) < delivery.next_attempt - delivery.created_at < timedelta(hours=7)
 
 
 async def test_what_fails_a_day_later_is_given_up(
@@ -214,16 +158,6 @@ async def test_what_fails_a_day_later_is_given_up(
     async with sending(Sender(pool, fetcher, VAULT)):
         (delivery,) = await ended(pool, account, endpoint)
     assert (delivery.state, delivery.attempts) == ("failed", 1)
-
-
-async def attempted_once(pool: Pool, account: AccountId, endpoint: Endpoint) -> Delivery:
-    """Wait until the one delivery has been attempted and waits for the next time."""
-
-    async def has_been() -> bool:
-        return (await the_one(pool, account, endpoint)).last_error is not None
-
-    await until(has_been)
-    return await the_one(pool, account, endpoint)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +246,7 @@ async def test_what_an_old_address_says_does_not_disable_a_new_one(
     (claim,) = await claims.take(10)
     elsewhere = receiver.url_of("elsewhere")
     await registry.update(UpdateEndpoint(account=account, endpoint=endpoint.id, url=elsewhere))
-    assert not await claims.gone(claim, 410, "GONE")
+    assert not await claims.gone(claim, Outcome(410, "GONE", 3))
     (kept,) = (await registry.all(account)).endpoints
     assert kept.enabled
 
@@ -333,17 +267,9 @@ async def test_deliveries_are_kept_for_thirty_days(
     await note(pool, account, endpoint, count=3)
     old, young, _ = [delivery.event for delivery in await shown(pool, account, endpoint)]
     for event, age in ((old, timedelta(days=30)), (young, timedelta(days=29, hours=23))):
-        await _grow_old(pool, event, age)
+        await grow_old(pool, event, age)
     assert await deliveries.remove_old(pool) == 1
     left = [delivery.event for delivery in await shown(pool, account, endpoint)]
     assert old not in left
     assert young in left
     assert len(left) == 2
-
-
-async def _grow_old(pool: Pool, event: UUID, age: timedelta) -> None:
-    await pool.execute(
-        "UPDATE webhooks.deliveries SET created_at = now() - $2::interval WHERE event_id = $1",
-        event,
-        age,
-    )

@@ -1,9 +1,18 @@
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 import pytest
 
+from proto.events import Event, LowBalance
+from proto.ids import AccountId, JobId
+from proto.jobs import JobCompleted, JobFailed
+from proto.webhooks import EVENT_TYPES, EndpointId, WebhookTest
 from services.gateway.app import operations
 from services.gateway.openapi import document
+from services.webhooks import signing
+from services.webhooks.deliveries import body_of
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +70,69 @@ def test_only_what_needs_no_token_is_open(api: dict[str, Any]) -> None:
     assert "/v1/services/studio/face-crop" not in open_paths
     assert "/v1/wallet" not in open_paths
     assert {"/v1/prices", "/v1/account/login"} <= open_paths
+
+
+ABOUT: dict[str, Any] = {
+    "id": uuid4(),
+    "account": AccountId(uuid4()),
+    "happened_at": datetime(2026, 11, 21, tzinfo=UTC),
+}
+ENDED: dict[str, Any] = {
+    "task_id": JobId(uuid4()),
+    "kind": "face_crop",
+    "total": 2,
+    "succeeded": 1,
+    "failed": 0,
+    "cancelled": 1,
+    "tokens_deducted": 4,
+    "tokens_refunded": 2,
+    "wallet_transaction_id": "17",
+}
+EVENTS: list[Event] = [
+    JobCompleted(**ABOUT, **ENDED, status="completed", code="", message=""),
+    JobFailed(**ABOUT, **ENDED, status="cancelled", code="CANCELLED", message="cancelled"),
+    LowBalance(**ABOUT, balance=1, threshold=2),
+    WebhookTest(**ABOUT, endpoint=EndpointId(uuid4())),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
+def test_what_is_told_to_webhooks_is_described_as_it_is_sent(
+    api: dict[str, Any], event: Event
+) -> None:
+    fields = msgspec.to_builtins(event)
+    sent = msgspec.json.decode(body_of(event.type, event.happened_at, fields))
+    operation = api["webhooks"][event.type]["post"]
+    schemas = api["components"]["schemas"]
+
+    def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = schemas[schema["$ref"].rpartition("/")[2]]
+        return found
+
+    body = resolved(operation["requestBody"]["content"]["application/json"]["schema"])
+    assert body["properties"].keys() == set(body["required"]) == sent.keys()
+    assert body["properties"]["type"] == {"enum": [event.type]}
+    data = resolved(body["properties"]["data"])
+    assert data["properties"].keys() == set(data["required"]) == sent["data"].keys()
+    kinds = {"string": str, "integer": int}
+    for name, schema in data["properties"].items():
+        assert isinstance(sent["data"][name], kinds[schema.get("type", "string")])
+
+
+def test_every_event_of_webhooks_is_described_with_its_headers(api: dict[str, Any]) -> None:
+    assert api["webhooks"].keys() == set(EVENT_TYPES)
+    headers = signing.headers([b"secret"], "id", 1, b"{}").keys() - {"Content-Type"}
+    for path in api["webhooks"].values():
+        assert {each["name"] for each in path["post"]["parameters"]} == headers
+        assert path["post"]["summary"].endswith(".")
+
+
+def test_what_is_no_json_is_described_by_its_media_type(api: dict[str, Any]) -> None:
+    job = "/v1/services/studio/jobs/{task_id}"
+
+    def media(path: str) -> list[str]:
+        return list(api["paths"][path]["get"]["responses"]["200"]["content"])
+
+    assert media(f"{job}/events") == ["text/event-stream"]
+    assert media(f"{job}/archive") == ["application/zip"]
+    assert media("/v1/wallet/transactions.csv") == ["text/csv"]
