@@ -97,7 +97,9 @@ async def bare_rates(photos: Sequence[bytes], calls: int) -> list[Rate]:
                 loop.run_in_executor(threads, encoded, drawn, SCHOOL),
                 loop.run_in_executor(threads, encoded, medium, SCHOOL),
             )
-            return receipt.receipt(stance, place, SCHOOL, look), files
+            size = portrait.size_of(drawn)
+            told = receipt.files(place, size, size, SCHOOL)
+            return receipt.receipt(stance, place, SCHOOL, look, told), files
 
         size = sum(map(len, photos)) / len(photos)
         print(f"\nbare chain, photograph of {size / 1e6:.1f} MB")

@@ -20,7 +20,7 @@ from kit import context, metrics, tracing
 from kit.bus import API_KEY_HEADER, ERROR_CODE_HEADER, ERROR_HEADER, Bus, Handler, decoder
 from kit.database import AWAY
 from kit.discovery import Endpoint, announce
-from proto.errors import DeadlineExceeded, Internal, InvalidRequest, Refusal, Unavailable
+from proto.errors import Broken, DeadlineExceeded, Internal, InvalidRequest, Refusal, Unavailable
 from proto.message import Request
 
 log = structlog.get_logger(__name__)
@@ -155,6 +155,10 @@ async def _answer(
 def _translate(error: Exception, subject: str) -> Refusal:
     """Return what the caller may know: refusals as they are, everything else as our fault."""
     match error:
+        case Broken():
+            # nobody else gets to see what it comes from
+            log.error("a dependency is broken", subject=subject, exc_info=error)
+            return error
         case Refusal():
             return error
         case msgspec.DecodeError():

@@ -25,7 +25,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # the library left it
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 """Bounds for what takes from a millisecond to two minutes."""
 
-FAULTS = ("INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED")
+FAULTS = ("INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "BROKEN")
 """Codes of answers that are our fault, not the caller's."""
 
 BUS_REQUESTS = Counter(

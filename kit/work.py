@@ -23,7 +23,7 @@ from kit import context, metrics, tracing
 from kit.bus import Bus, decoder
 from kit.ending import end
 from kit.lifecycle import BUS, CHECKS
-from proto.errors import Internal, InvalidRequest, Refusal, Unavailable
+from proto.errors import Broken, Internal, InvalidRequest, Refusal, Unavailable
 from proto.jobs import (
     STREAM,
     Failed,
@@ -45,7 +45,7 @@ Work = Callable[[bytes], Awaitable[Succeeded | Failed]]
 """Does the work of one item, given as the engine's own request in MessagePack.
 
 Raises Unavailable when it should be tried again later, InvalidRequest when it makes no sense;
-anything else is a fault, and is tried again a few times.
+anything else, Broken too, is a fault, and is tried again a few times.
 """
 
 ITEMS = Counter(
@@ -274,12 +274,13 @@ class Worker:
             with context.within(self._kind.most_seconds):
                 async with asyncio.timeout(self._kind.most_seconds):
                     return await self._work(taken.work)
-        except Unavailable as error:
-            log.warning("item put back", error=str(error))
-            return PutBack(seconds=_PUT_BACK_SECONDS, counts=False)
         except InvalidRequest as error:
             return Failed(code=error.code, message=_written(error))
-        except Exception:
+        except Exception as error:
+            # what is away comes back; what is broken would keep the job open for nothing
+            if isinstance(error, Unavailable) and not isinstance(error, Broken):
+                log.warning("item put back", error=str(error))
+                return PutBack(seconds=_PUT_BACK_SECONDS, counts=False)
             log.exception("item failed for a fault of ours", last=taken.last)
             sentence = "this item could not be processed because of a fault on our side"
             return PutBack(

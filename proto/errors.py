@@ -20,7 +20,8 @@ Refusal
 ├── MatchRunning            a shoot is being matched already
 ├── LastOwner               an account cannot be left without an owner
 ├── Unavailable             nobody answers, or a dependency is down; safe to try again
-│   └── DeadlineExceeded    no answer within the time the caller had
+│   ├── DeadlineExceeded    no answer within the time the caller had
+│   └── Broken              a dependency answers what cannot be; trying again soon does not help
 └── Internal                a fault of ours; the details are in the log of the service
 """
 
@@ -195,6 +196,13 @@ class DeadlineExceeded(Unavailable):
     """No answer came within the time the caller had."""
 
     code: ClassVar[str] = "DEADLINE_EXCEEDED"
+
+
+@dataclass(eq=False)
+class Broken(Unavailable):
+    """Something the service needs answers what cannot be, and will until somebody mends it."""
+
+    code: ClassVar[str] = "BROKEN"
 
 
 @dataclass(eq=False)

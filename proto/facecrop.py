@@ -15,12 +15,13 @@ KIND = "face_crop"
 
 Flag = Literal["oversized", "padded", "upscaled"]
 """What a print lab wants to know of a crop: the frame that the preset asks for did not fit into the
-photo, so that it was drawn tighter, or its edge continued; or the crop has too few pixels for the
-medium size."""
+photo, so that it was drawn tighter, or its edge continued; or a file has more pixels than the photo
+had for it, sharpened or not."""
 
 Warned = Literal["face_small_for_print", "blurred", "underexposed", "overexposed", "head_cut"]
 """What a person should look at before printing: too few pixels for the preset's full size at its
-dpi, a soft, dark or burnt-out face, a head that reaches beyond the edge of the photo."""
+dpi, a soft, dark or burnt-out face, a head that reaches beyond the edge of the photo. That it was
+not measured is told by the receipt."""
 
 
 class FaceBox(Message):
@@ -32,11 +33,23 @@ class FaceBox(Message):
     h: int
 
 
+class DrawnFile(Message):
+    """One file of a portrait."""
+
+    width: int
+    height: int
+    scale: float
+    """Pixels of the file for one of the photo; over 1 is enlarged."""
+    flags: list[Flag] = msgspec.field(default_factory=list)
+    """Those of the frame, which all files share, and whether this one is `upscaled`."""
+
+
 class Receipt(Message):
     """How the finished portrait came out, measured on it by another look of the detector.
 
-    Where that look shows no face, as a mask or sunglasses may cause, it tells what was planned.
-    Lengths are fractions of the frame's height, angles are degrees, clockwise as seen.
+    Where that look shows no face, as a mask or sunglasses may cause, `measured` is false, and eye
+    line, head, eye distance and roll tell what was planned. Lengths are fractions of the frame's
+    height, angles are degrees, clockwise as seen.
     """
 
     eye_line: float
@@ -57,6 +70,10 @@ class Receipt(Message):
     """Of the face, 0 for none; 0.5 to 2 for a photograph in focus."""
     brightness: float
     """Mean luma of the face, 0 to 1."""
+    measured: bool = True
+    """Whether a face was seen on the finished portrait; if not, nothing of it was measured."""
+    files: dict[str, DrawnFile] = msgspec.field(default_factory=dict)
+    """What was drawn: `original`, `medium`, and the further sizes of the preset by their names."""
 
 
 class Portrait(Message, tag="portrait"):
@@ -65,7 +82,8 @@ class Portrait(Message, tag="portrait"):
     face_box: FaceBox
     """Of the face that the portrait is of."""
     faces: list[FaceBox]
-    """Every face that was found, the largest first."""
+    """Every face that was found, the largest first. Beside one that is sure, faces are not sought
+    that are smaller than a twentieth of the photo's shorter side."""
     face_index: int
     """Which of `faces` the portrait is of."""
     original: StorageKey
@@ -80,7 +98,10 @@ class Portrait(Message, tag="portrait"):
 
 
 class CropFace(Request[Portrait | Rejected], subject="facecrop.crop-face"):
-    """Crop the main face of one photograph to a preset. Raises Unavailable when models are down."""
+    """Crop the main face of one photograph to a preset.
+
+    Raises Unavailable when models are down, Broken when they answer what cannot be.
+    """
 
     account: AccountId
     photo: StoredPhoto | RemotePhoto

@@ -125,7 +125,8 @@ class PutBack(Message, tag="put-back"):
 
     seconds: Annotated[float, Meta(ge=0, le=3600)]
     counts: bool
-    """Whether it counts as an attempt: a fault does, models that are away do not."""
+    """Whether it counts as an attempt: a fault does, as do models that answer what cannot be;
+    models that are away do not."""
     code: Code = "ENGINE_UNAVAILABLE"
     """What to say if there is no further attempt."""
     message: Sentence = "the engine was not available for too long"

@@ -68,9 +68,12 @@ class PresetDraft(Framing):
     """A preset as an account asks for it; what it leaves out is chosen for it."""
 
     full: Size | None = None
-    """None: the largest of the frame's aspect within 2400 x 3000, or 3000 x 2400 if it lies."""
+    """None: the largest of the frame's aspect within 2400 x 3000, or 3000 x 2400 if it lies. Where
+    there is no medium either, but `sizes`: the largest of these, unless that makes too many pixels
+    of all outputs together."""
     medium: Size | None = None
-    """None: of the frame's aspect, with a long side of 1000."""
+    """None: of the frame's aspect, with a long side of 1000. Where there is no full either, but
+    `sizes`: no larger than the largest of these."""
     format: Format | None = None
     """None: png for a transparent background, else jpeg."""
 

@@ -13,11 +13,11 @@ from kit.endpoints import answers
 from kit.fetching import Fetcher, FetchError
 from kit.storage import ObjectNotFound, ObjectTooLarge, Storage
 from proto.cardreader import CARD_MARK, CardsRead, Logo, ReadCards, ReadLogo, Symbol
-from proto.errors import InvalidRequest, Unavailable
+from proto.errors import Broken, InvalidRequest, Unavailable
 from proto.photos import Rejected, StoredPhoto
 from services.cardreader import decoding, logos, looks
 from vision.draft import draft
-from vision.errors import ModelError, PictureError, PictureTooLarge
+from vision.errors import ModelError, ModelUnavailable, PictureError, PictureTooLarge
 from vision.faces import detect
 from vision.limits import Limits
 from vision.models import Models
@@ -59,8 +59,10 @@ class Endpoints:
             read = await self._cards(await self._bytes(request))
         except (PictureError, FetchError) as error:
             return Rejected(code=error.code, message=str(error))
-        except ModelError as error:
+        except ModelUnavailable as error:
             raise Unavailable(str(error)) from error
+        except ModelError as error:
+            raise Broken(str(error)) from error
         except BrokenProcessPool as error:
             raise Unavailable("the process that searched the photo died") from error
         return msgspec.structs.replace(read, file_id=request.file_id)

@@ -16,8 +16,8 @@ _LIST_BYTES = 3
 async def work(endpoints: Endpoints, data: bytes) -> Succeeded | Failed:
     """Read the photograph that a ReadCards in MessagePack asks for.
 
-    Raises InvalidRequest when it is no ReadCards or its photo is gone, and Unavailable when models
-    or storage are away.
+    Raises InvalidRequest when it is no ReadCards or its photo is gone, Unavailable when models or
+    storage are away, and Broken when models answer what cannot be.
     """
     try:
         request = decoder(ReadCards).decode(data)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from kit.endpoints import answers
 from kit.fetching import Fetcher, FetchError
 from kit.storage import ObjectNotFound, Storage
-from proto.errors import InvalidRequest, Unavailable
+from proto.errors import Broken, InvalidRequest, Unavailable
 from proto.facecrop import CropFace, FaceBox, Portrait
 from proto.ids import StorageKey
 from proto.photos import Rejected, StoredPhoto
@@ -18,7 +18,7 @@ from services.facecrop.backgrounds import replaced
 from services.facecrop.files import FILE_TYPES, encoded
 from services.facecrop.framing import Frame, frame, in_view, main_face
 from vision.decode import decode
-from vision.errors import ModelError, PictureError
+from vision.errors import ModelError, ModelUnavailable, PictureError
 from vision.faces import Face, detect, look_again
 from vision.geometry import Box
 from vision.limits import Limits
@@ -67,8 +67,10 @@ class Endpoints:
             return await self._portrait(request, picture, faces)
         except (PictureError, FetchError) as error:
             return Rejected(code=error.code, message=str(error))
-        except ModelError as error:
+        except ModelUnavailable as error:
             raise Unavailable(str(error)) from error
+        except ModelError as error:
+            raise Broken(str(error)) from error
 
     async def _bytes(self, request: CropFace) -> bytes:
         if isinstance(request.photo, StoredPhoto):
@@ -88,7 +90,7 @@ class Endpoints:
         face, boxes, chosen = await self._main_face(picture, faces)
         place = frame(face, preset, picture.width, picture.height, request.auto_rotate)
         crop, look = await self._off_loop(_first_step, picture, place, face)
-        flags = receipt.flags(place, crop, preset)
+        cut = portrait.size_of(crop)
         if request.enhance:
             crop = await self._sharpened(crop, preset)
         if preset.background:
@@ -99,7 +101,8 @@ class Endpoints:
             self._encoded(preset, crop, medium),
         )
         original, small, *more = await self._stored(request, files)
-        measured = receipt.receipt(stance, place, preset, look)
+        drawn = receipt.files(place, cut, portrait.size_of(crop), preset)
+        measured = receipt.receipt(stance, place, preset, look, drawn)
         return Portrait(
             face_box=_told(boxes[chosen]),
             faces=[_told(box) for box in boxes],
@@ -107,7 +110,7 @@ class Endpoints:
             original=original,
             medium=small,
             more=dict(zip(preset.sizes, more, strict=True)),
-            flags=flags,
+            flags=receipt.flags(drawn),
             warnings=receipt.warnings(face, picture, measured, look, preset, request.enhance),
             receipt=measured,
         )

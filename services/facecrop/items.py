@@ -9,14 +9,15 @@ from proto.jobs import Failed, Succeeded
 from proto.photos import Rejected
 from services.facecrop.endpoints import Endpoints
 
+_LENGTHS = ("eye_line", "head", "eye_distance", "roll")
 _FLAGS = ("oversized", "padded", "upscaled")
 
 
 async def work(endpoints: Endpoints, data: bytes) -> Succeeded | Failed:
     """Crop the photograph that a CropFace in MessagePack asks for.
 
-    Raises InvalidRequest when it is no CropFace or its photo is gone, and Unavailable when models
-    or storage are away.
+    Raises InvalidRequest when it is no CropFace or its photo is gone, Unavailable when models or
+    storage are away, and Broken when models answer what cannot be.
     """
     try:
         request = decoder(CropFace).decode(data)
@@ -29,13 +30,14 @@ async def work(endpoints: Endpoints, data: bytes) -> Succeeded | Failed:
 
 
 def _measures(portrait: Portrait) -> dict[str, float]:
-    """Return what is told of a whole job as mean and spread; of flags the mean is their share."""
-    measured = portrait.receipt
+    """Return what is told of a whole job as mean and spread; of flags the mean is their share.
+
+    What was planned and not measured has no place in a spread, and wants a look.
+    """
+    told = portrait.receipt
+    lengths = {name: getattr(told, name) for name in _LENGTHS} if told.measured else {}
     return {
-        "eye_line": measured.eye_line,
-        "head": measured.head,
-        "eye_distance": measured.eye_distance,
-        "roll": measured.roll,
+        **lengths,
         **{flag: float(flag in portrait.flags) for flag in _FLAGS},
-        "warned": float(bool(portrait.warnings)),
+        "warned": float(bool(portrait.warnings) or not told.measured),
     }

@@ -46,6 +46,11 @@ def cut(picture: Picture, frame: Frame) -> Pixels:
     return to_srgb(drawn, picture.profile)
 
 
+def size_of(pixels: Pixels) -> Size:
+    """Return width and height."""
+    return pixels.shape[1], pixels.shape[0]
+
+
 def resized(pixels: Pixels, size: Size) -> Pixels:
     """Bring pixels, with alpha or without, to `size`: averaging downwards, Lanczos upwards."""
     if pixels.shape[2] == 3:

@@ -1,9 +1,11 @@
 """How a portrait came out: measured on what was drawn, and what a person should look at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
-from proto.facecrop import Flag, Receipt, Warned
-from proto.presets import Preset
+from proto.facecrop import DrawnFile, Flag, Receipt, Warned
+from proto.presets import Preset, Size
 from services.facecrop.framing import Frame, eye_distance, head_beyond, head_height
 from vision.colour import to_srgb
 from vision.faces import Face, look_again
@@ -39,6 +41,8 @@ class Stance:
     head: float
     eye_distance: float
     roll: float
+    measured: bool
+    """Whether it was seen there, and not only meant to be."""
 
 
 def looks(picture: Picture, box: Box) -> Looks:
@@ -58,7 +62,7 @@ async def seen(models: Models, face: Face, place: Frame, medium: Pixels) -> Stan
 
     The detector looks once more, at where the plan put the face, and what it sees there counts. If
     it sees no face, as it may not in one that is half covered or at the edge, the plan is all that
-    is known of the portrait, and is told instead.
+    is known of the portrait, and is told instead, as not measured.
 
     Args:
         models: Where to run the detector.
@@ -81,6 +85,7 @@ async def seen(models: Models, face: Face, place: Frame, medium: Pixels) -> Stan
         head=head_height(again) / height,
         eye_distance=eye_distance(again) / height,
         roll=again.roll,
+        measured=True,
     )
 
 
@@ -91,32 +96,46 @@ def planned(face: Face, place: Frame) -> Stance:
         head=head_height(face) / place.height,
         eye_distance=eye_distance(face) / place.height,
         roll=face.roll - place.degrees,
+        measured=False,
     )
 
 
-def receipt(stance: Stance, place: Frame, preset: Preset, look: Looks) -> Receipt:
-    """Put together what was measured and what follows from the frame."""
+def receipt(
+    stance: Stance, place: Frame, preset: Preset, look: Looks, drawn: dict[str, DrawnFile]
+) -> Receipt:
+    """Put together what was measured, what follows from the frame, and what was `drawn`."""
     return Receipt(
         eye_line=round(stance.eye_line, _DIGITS),
         head=round(stance.head, _DIGITS),
         eye_distance=round(stance.eye_distance, _DIGITS),
         roll=round(stance.roll, _DIGITS),
         rotated=round(0.0 - place.degrees, _DIGITS),
-        scale=round(preset.medium[1] / place.height, _DIGITS),
+        scale=_scale(preset.medium, place),
         print_dpi=round(place.height / (preset.full[1] / preset.dpi)),
         sharpness=round(look.sharpness, _DIGITS),
         brightness=round(look.exposure.mean, _DIGITS),
+        measured=stance.measured,
+        files=drawn,
     )
 
 
-def flags(place: Frame, crop: Pixels, preset: Preset) -> list[Flag]:
-    """Tell what had to be done to fill the frame; `crop` at the photograph's own resolution."""
-    told: dict[Flag, bool] = {
-        "oversized": place.oversized,
-        "padded": place.padded,
-        "upscaled": crop.shape[1] < preset.medium[0],
-    }
-    return [flag for flag, applies in told.items() if applies]
+def files(place: Frame, cut: Size, original: Size, preset: Preset) -> dict[str, DrawnFile]:
+    """Tell of every file what had to be done to fill it, by the names that links have.
+
+    Args:
+        place: Where the frame was put.
+        cut: Of the crop as it was cut out, at the photograph's own resolution.
+        original: Of the crop as it is delivered; larger than `cut` if it was sharpened.
+        preset: What else is drawn.
+    """
+    sizes = {"original": original, "medium": preset.medium, **preset.sizes}
+    return {name: _file(size, cut, place) for name, size in sizes.items()}
+
+
+def flags(drawn: Mapping[str, DrawnFile]) -> list[Flag]:
+    """Tell what applies to any of the files."""
+    told: set[Flag] = {flag for file in drawn.values() for flag in file.flags}
+    return [flag for flag in get_args(Flag) if flag in told]
 
 
 def warnings(
@@ -131,6 +150,27 @@ def warnings(
         "head_cut": head_beyond(face, picture.width, picture.height) > _HEAD_BEYOND,
     }
     return [warning for warning, applies in told.items() if applies]
+
+
+def _file(size: Size, cut: Size, place: Frame) -> DrawnFile:
+    told: dict[Flag, bool] = {
+        "oversized": place.oversized,
+        "padded": place.padded,
+        "upscaled": size[0] > cut[0],
+    }
+    return DrawnFile(
+        width=size[0],
+        height=size[1],
+        scale=_scale(size, place),
+        flags=[flag for flag, applies in told.items() if applies],
+    )
+
+
+def _scale(size: Size, place: Frame) -> float:
+    """Return the pixels of a file for one of the photograph; a frame is cut in whole pixels."""
+    if abs(size[1] - place.height) < 1:
+        return 1.0
+    return round(size[1] / place.height, _DIGITS)
 
 
 def _whole(pixels: Pixels) -> Box:

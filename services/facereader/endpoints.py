@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from kit.endpoints import answers
 from kit.fetching import Fetcher, FetchError
 from kit.storage import ObjectNotFound, ObjectTooLarge, Storage, is_key
-from proto.errors import InvalidRequest, Unavailable
+from proto.errors import Broken, InvalidRequest, Unavailable
 from proto.facereader import Embedder, FacesRead, GetEmbedder, ReadFaces
 from proto.ids import AccountId, StorageKey
 from proto.photos import Rejected, RemotePhoto
 from services.facereader.reading import FaceReader
-from vision.errors import ModelError, PictureError, PictureTooLarge
+from vision.errors import ModelError, ModelUnavailable, PictureError, PictureTooLarge
 from vision.formats.sniff import sniff
 from vision.picture import Format
 
@@ -46,8 +46,10 @@ class Endpoints:
             return await self._reader.faces(opened)
         except (PictureError, FetchError) as error:
             return Rejected(code=error.code, message=str(error))
-        except ModelError as error:
+        except ModelUnavailable as error:
             raise Unavailable(str(error)) from error
+        except ModelError as error:
+            raise Broken(str(error)) from error
 
     @answers
     async def get_embedder(self, _: GetEmbedder) -> Embedder:

@@ -8,7 +8,7 @@ from proto.facecrop import Portrait
 from proto.ids import StorageKey
 from proto.jobs import Item
 from services.gateway import table
-from services.gateway.portraits import files, outcome_of
+from services.gateway.portraits import files, outcome_of, warnings
 from services.gateway.zips import Zip
 
 _HEADINGS = (
@@ -27,6 +27,10 @@ _HEADINGS = (
     "brightness",
     "flags",
     "warnings",
+    "measured",
+    "sizes",
+    "scales",
+    "upscaled",
 )
 
 
@@ -77,5 +81,9 @@ def _line(item: Item, portrait: Portrait | None) -> tuple[object, ...]:
         receipt.sharpness,
         receipt.brightness,
         " ".join(portrait.flags),
-        " ".join(portrait.warnings),
+        " ".join(warnings(portrait)),
+        "yes" if receipt.measured else "no",
+        " ".join(f"{name}={of.width}x{of.height}" for name, of in receipt.files.items()),
+        " ".join(f"{name}={of.scale}" for name, of in receipt.files.items()),
+        " ".join(name for name, of in receipt.files.items() if "upscaled" in of.flags),
     )

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -14,6 +15,9 @@ from proto.photos import Rejected
 
 _LENGTHS = ("eye_line", "head", "eye_distance", "roll")
 _FLAGS: tuple[Flag, ...] = ("oversized", "padded", "upscaled")
+
+ToLookAt = Literal[Warned, "not_measured"]
+"""What the engine warns of, and that the receipt tells what was planned."""
 
 
 class ErrorOfOne(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,15 +38,17 @@ class Cropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Signed links, good for a day unless the operator set another time: `original`, `medium`, and
     the further sizes of a preset by their names."""
     faces: list[FaceBox] = []
-    """Every face, the largest first, where there are several."""
+    """Every face, the largest first, where there are several. Beside one that is sure, faces are
+    not sought that are smaller than a twentieth of the photo's shorter side."""
     face_index: int | None = None
     """Which of `faces` the portrait is of: the largest, or of those at least four fifths as large
     the one nearest to the middle of the photo."""
     flags: list[Flag] = []
-    """What a print lab wants to know: `oversized`, `padded`, `upscaled`."""
-    warnings: list[Warned] = []
+    """What a print lab wants to know: `oversized`, `padded`, `upscaled`, each if it applies to any
+    of the files; `receipt.files` says to which."""
+    warnings: list[ToLookAt] = []
     """What a person should look at before printing: `face_small_for_print`, `blurred`,
-    `underexposed`, `overexposed`, `head_cut`."""
+    `underexposed`, `overexposed`, `head_cut`, `not_measured`."""
     receipt: Receipt | None = None
     """How the portrait came out, measured on it."""
     error: ErrorOfOne | None = None
@@ -61,10 +67,13 @@ class ReceiptOfAll(msgspec.Struct, frozen=True, kw_only=True):
 
     portraits: int
     """Photos that are the same count once."""
-    eye_line: Spread
-    head: Spread
-    eye_distance: Spread
-    roll: Spread
+    measured: int
+    """Portraits on which a face was seen again; the measures are over these, and null if there are
+    none."""
+    eye_line: Spread | None
+    head: Spread | None
+    eye_distance: Spread | None
+    roll: Spread | None
     flags: dict[Flag, int]
     """How many bear each flag."""
     warned: int
@@ -99,7 +108,7 @@ async def cropped(
         faces=outcome.faces if several else [],
         face_index=outcome.face_index if several else None,
         flags=outcome.flags,
-        warnings=outcome.warnings,
+        warnings=warnings(outcome),
         receipt=outcome.receipt,
     )
 
@@ -107,6 +116,14 @@ async def cropped(
 def files(portrait: Portrait) -> dict[str, StorageKey]:
     """Return what was made, by the names of sizes."""
     return {"original": portrait.original, "medium": portrait.medium, **portrait.more}
+
+
+def warnings(portrait: Portrait) -> list[ToLookAt]:
+    """Return what a person should look at before printing."""
+    found: list[ToLookAt] = [*portrait.warnings]
+    if not portrait.receipt.measured:
+        found.append("not_measured")
+    return found
 
 
 async def of_item(links: Links, job: Job, item: Item) -> Cropped | None:
@@ -129,27 +146,33 @@ def receipt_of(portraits: Sequence[Portrait]) -> ReceiptOfAll | None:
     distinct = list({portrait.medium: portrait for portrait in portraits}.values())
     if not distinct:
         return None
-    values = {name: [getattr(portrait.receipt, name) for portrait in distinct] for name in _LENGTHS}
+    measured = [portrait.receipt for portrait in distinct if portrait.receipt.measured]
+    values = {name: [getattr(receipt, name) for receipt in measured] for name in _LENGTHS}
     return ReceiptOfAll(
         portraits=len(distinct),
+        measured=len(measured),
         **{
-            name: _spread(statistics.fmean(of), statistics.pstdev(of))
+            name: _spread(statistics.fmean(of), statistics.pstdev(of)) if of else None
             for name, of in values.items()
         },
         flags={flag: sum(flag in portrait.flags for portrait in distinct) for flag in _FLAGS},
-        warned=sum(bool(portrait.warnings) for portrait in distinct),
+        warned=sum(bool(warnings(portrait)) for portrait in distinct),
     )
 
 
 def receipt_from(measures: Mapping[str, Measure]) -> ReceiptOfAll | None:
     """Return the receipt over a job from its measures; None if nothing succeeded."""
-    if not all(name in measures for name in _LENGTHS):
+    # every portrait says whether it bears a warning; only those that were measured say the rest
+    every = measures.get("warned")
+    if every is None:
         return None
+    lengths = {name: measures.get(name) for name in _LENGTHS}
     return ReceiptOfAll(
-        portraits=measures["eye_line"].count,
-        **{name: _spread(measures[name].mean, measures[name].deviation) for name in _LENGTHS},
+        portraits=every.count,
+        measured=min(of.count if of else 0 for of in lengths.values()),
+        **{name: _spread(of.mean, of.deviation) if of else None for name, of in lengths.items()},
         flags={flag: _how_many(measures.get(flag)) for flag in _FLAGS},
-        warned=_how_many(measures.get("warned")),
+        warned=_how_many(every),
     )
 
 

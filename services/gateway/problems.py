@@ -42,6 +42,7 @@ _STATUS: dict[type[errors.Refusal], int] = {
     errors.MatchRunning: 409,
     errors.Unavailable: 503,
     errors.DeadlineExceeded: 503,
+    errors.Broken: 503,
     errors.Internal: 500,
 }
 
@@ -99,7 +100,9 @@ def translate(request: web.Request, error: Exception, top_up_url: str) -> web.Re
         case errors.Unavailable():
             log.warning("unavailable", error=str(error))
             sentence = "the service is not available right now, please try again in a moment"
-            return answer(request, 503, error.code, sentence)
+            # what is broken inside is no matter of clients
+            broken = isinstance(error, errors.Broken)
+            return answer(request, 503, errors.Unavailable.code if broken else error.code, sentence)
         case errors.Refusal():
             return answer(request, _STATUS.get(type(error), 500), error.code, error.message)
         case web.HTTPException():

@@ -26,14 +26,19 @@ _ROUNDING = 1e-9
 
 
 def complete(draft: PresetDraft) -> Preset:
-    """Return the preset that a draft describes. Raises InvalidRequest."""
+    """Return the preset that a draft describes. Raises InvalidRequest.
+
+    Where it names sizes, but neither full nor medium, these two follow from the largest of them, so
+    that a portrait is judged by what was asked for.
+    """
+    full, medium = _full_and_medium(draft)
     preset = Preset(
         name=draft.name,
         aspect=draft.aspect,
         head=draft.head,
         eye_line=draft.eye_line,
-        full=draft.full or _largest(draft.aspect, _FULL),
-        medium=draft.medium or _largest(draft.aspect, _MEDIUM),
+        full=full,
+        medium=medium,
         sizes=draft.sizes,
         background=draft.background,
         format=draft.format or ("png" if draft.background == "transparent" else "jpeg"),
@@ -58,7 +63,7 @@ def check(preset: Preset) -> None:
         raise InvalidRequest(f"a further size cannot be called {taken[0]}")
     if len(preset.sizes) > MOST_SIZES:
         raise InvalidRequest(f"a preset has at most {MOST_SIZES} sizes besides full and medium")
-    if sum(width * height for _, (width, height) in _outputs(preset)) > _MOST_PIXELS:
+    if sum(_pixels(size) for _, size in _outputs(preset)) > _MOST_PIXELS:
         raise InvalidRequest(
             f"all sizes together may have {_MOST_PIXELS // 1_000_000} megapixels, "
             "three prints of 16 x 20 inches at 300 dpi"
@@ -69,6 +74,26 @@ def check(preset: Preset) -> None:
             raise InvalidRequest(
                 f"the size {name}, {width} x {height}, does not have the aspect {wide}:{high}"
             )
+
+
+def _full_and_medium(draft: PresetDraft) -> tuple[Size, Size]:
+    named = [size for size in draft.sizes.values() if _has_aspect(size, draft.aspect)]
+    if draft.full or draft.medium or not named:
+        return (
+            draft.full or _largest(draft.aspect, _FULL),
+            draft.medium or _largest(draft.aspect, _MEDIUM),
+        )
+    largest = max(named, key=_pixels)
+    fits = max(largest) <= max(_MEDIUM)
+    medium = largest if fits else _largest(draft.aspect, _MEDIUM)
+    # a set of large sizes is not refused for what it did not ask for
+    room = _MOST_PIXELS - _pixels(medium) - sum(map(_pixels, draft.sizes.values()))
+    full = largest if _pixels(largest) <= room else _largest(draft.aspect, _FULL)
+    return full, medium
+
+
+def _pixels(size: Size) -> int:
+    return size[0] * size[1]
 
 
 def _outputs(preset: Preset) -> Iterator[tuple[str, Size]]:

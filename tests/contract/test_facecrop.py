@@ -48,8 +48,13 @@ async def test_the_receipt_says_how_the_portrait_came_out(client: Client, astron
     # a picture of 512 pixels cannot be printed large
     assert receipt["print_dpi"] < 300
     assert "face_small_for_print" in answer.body["results"][0]["warnings"]
+    assert receipt["measured"] is True
+    medium = receipt["files"]["medium"]
+    assert (medium["width"], medium["height"], medium["scale"]) == (800, 1000, receipt["scale"])
+    assert "upscaled" in medium["flags"]
+    assert receipt["files"]["original"]["scale"] == 1
     of_all = answer.body["receipt"]
-    assert (of_all["portraits"], of_all["warned"]) == (1, 1)
+    assert (of_all["portraits"], of_all["measured"], of_all["warned"]) == (1, 1, 1)
     assert of_all["eye_line"] == {"mean": pytest.approx(receipt["eye_line"]), "deviation": 0}
     assert set(of_all["flags"]) == {"oversized", "padded", "upscaled"}
 
@@ -326,6 +331,19 @@ async def test_a_preset_of_ones_own_gives_its_sizes_as_links(
     red, green, blue = medium.convert("RGB").getpixel((3, 3))
     assert green > 200
     assert max(red, blue) < 60
+
+
+async def test_a_preset_of_named_sizes_is_judged_by_what_it_asks_for(
+    client: Client, astronaut: bytes
+) -> None:
+    # the head of the photo is about 160 pixels high
+    badge = BADGE | {"output_sizes": {"badge": [120, 160], "tiny": [96, 128]}, "dpi": 300}
+    sizes = (await client.send("POST", PRESETS, json=badge)).body["output_sizes"]
+    assert sizes["full"] == sizes["medium"] == [120, 160]
+    (result,) = (await client.upload(("a.jpg", astronaut), icp_type="badge")).body["results"]
+    assert "upscaled" not in result.get("flags", [])
+    assert "face_small_for_print" not in result.get("warnings", [])
+    assert set(result["receipt"]["files"]) == set(result["output_urls"])
 
 
 async def test_the_preset_of_another_account_is_no_icp_type(

@@ -73,6 +73,11 @@ async def test_an_archive_has_every_file_once_and_a_line_for_every_photo(
         for measure in ("eye_line", "head", "eye_distance", "roll", "print_dpi"):
             assert float(line[measure]) == pytest.approx(result["receipt"][measure])
         assert line["warnings"] == " ".join(result.get("warnings", []))
+        assert line["measured"] == "yes"
+        drawn = result["receipt"]["files"]
+        sizes = [f"{name}={file['width']}x{file['height']}" for name, file in drawn.items()]
+        assert line["sizes"] == " ".join(sizes)
+        assert line["upscaled"] == "medium"
 
 
 async def test_before_the_end_there_is_no_archive(

@@ -76,7 +76,9 @@ class ReplacePresetBody(msgspec.Struct, frozen=True, kw_only=True):
     output_sizes: OutputSizes = {}
     """Width and height in pixels, of the frame's aspect to within a pixel: `full`, `medium` and up
     to 8 further ones under names of yours. Left out, `full` is the largest within 2400 x 3000, or
-    3000 x 2400 if it lies, and `medium` has a long side of 1000."""
+    3000 x 2400 if it lies, and `medium` has a long side of 1000. Where both are left out and there
+    are others, warnings judge what you asked for: `full` is the largest of the others, unless that
+    makes more than 90 megapixels of all together, and `medium` is no larger than that."""
     background: Background | None = None
     """#RRGGBB or transparent; null leaves the photograph's own."""
     format: Format | None = None

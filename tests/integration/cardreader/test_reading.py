@@ -19,7 +19,7 @@ from kit.aside import Aside
 from kit.fetching import Fetcher
 from kit.storage import Storage
 from proto.cardreader import CARD_MARK, MOST_SYMBOLS, CardsRead, ReadCards
-from proto.errors import InvalidRequest, Unavailable
+from proto.errors import Broken, InvalidRequest, Unavailable
 from proto.ids import StorageKey
 from proto.photos import Rejected, RemotePhoto, StoredPhoto
 from services.cardreader import looks
@@ -29,6 +29,7 @@ from services.qr.payload import CardContent, Cards, Kind, job_tag
 from tests.integration.cardreader.conftest import ACCOUNT, LIMITS, OTHER_ACCOUNT, Reader
 from tests.unit.cardreader.scenes import TEXT, Pixels, Shot, photograph, symbol
 from tests.unit.vision.files import encoded
+from tests.unit.vision.test_inprocess import build
 from vision.connect import connect
 from vision.decode import decode
 from vision.encode import encode_jpeg, encode_png
@@ -285,5 +286,26 @@ async def test_without_models_cards_are_still_read_and_nothing_is_said_of_the_re
     read = await models_away.read_cards(card)
     assert isinstance(read, CardsRead)
     assert [symbol.text for symbol in read.symbols] == [TEXT]
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         await models_away.read_cards(blank)
+    assert not isinstance(caught.value, Broken)
+
+
+@pytest.mark.parametrize(("value", "faces"), [(float("nan"), 64), (0.5, 63)])
+async def test_models_that_answer_what_cannot_be_are_broken(
+    tmp_path: Path, value: float, faces: int
+) -> None:
+    build(tmp_path / "models", value, faces)
+    models = connect(None, tmp_path / "models")
+    key = StorageKey(f"uploads/{ACCOUNT}/blank")
+    with ThreadPoolExecutor(1) as threads:
+        async with (
+            Storage.open(f"file://{tmp_path}") as storage,
+            Fetcher() as fetcher,
+            Aside.open(1) as aside,
+        ):
+            await storage.put(key, encode_jpeg(BLANK), "image/jpeg")
+            broken = Endpoints(storage, fetcher, models, LIMITS, threads, aside)
+            with pytest.raises(Broken):
+                await broken.read_cards(ReadCards(account=ACCOUNT, photo=StoredPhoto(key=key)))
+    await models.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,7 @@ from proto.presets import Preset
 from services.facecrop.endpoints import Endpoints
 from vision.connect import connect
 from vision.limits import Limits
-from vision.models import ModelName
+from vision.models import ModelName, Models
 
 REPOSITORY = Path(__file__).parents[3] / "triton_models" / "repository"
 ACCOUNT = AccountId(UUID(int=7))
@@ -65,12 +66,26 @@ class Engine:
 
 
 @pytest.fixture(scope="session")
-async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
-    """The engine, its models running in this process."""
+def repository() -> Path:
+    """The model repository, built."""
     if not (REPOSITORY / ModelName.FACE_DETECTOR / "1" / "model.onnx").exists():
         pytest.skip("the models are not built: run ./just models")
-    models = connect(None, REPOSITORY)
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+async def engine(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Engine]:
+    """The engine, its models running in this process."""
     folder = tmp_path_factory.mktemp("storage")
+    async with engine_with(connect(None, repository), folder) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def engine_with(models: Models, folder: Path) -> AsyncIterator[Engine]:
+    """The engine with models of the test's choice, which are closed afterwards."""
     with ThreadPoolExecutor(2) as threads:
         async with Storage.open(f"file://{folder}") as storage, Fetcher() as fetcher:
             endpoints = Endpoints(

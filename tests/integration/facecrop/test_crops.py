@@ -158,6 +158,22 @@ async def test_every_size_of_the_preset_is_drawn(engine: Engine, person: Pixels)
         assert (await engine.read(made.more[name])).size == size
 
 
+async def test_the_receipt_tells_of_every_file_as_it_was_written(
+    engine: Engine, person: Pixels
+) -> None:
+    sizes = {"wallet": (80, 100), "print": (1200, 1500)}
+    made = await engine.crop(encode_png(person), preset(medium=(160, 200), sizes=sizes))
+    told = made.receipt.files
+    for name, key in {"original": made.original, "medium": made.medium, **made.more}.items():
+        assert (await engine.read(key)).size == (told[name].width, told[name].height)
+    assert set(told) == {"original", "medium", "wallet", "print"}
+    assert (told["original"].scale, told["medium"].scale) == (1.0, made.receipt.scale)
+    assert told["print"].scale == pytest.approx(1500 / told["original"].height, rel=0.01)
+    assert [name for name, file in told.items() if "upscaled" in file.flags] == ["print"]
+    assert made.flags == ["upscaled"]
+    assert made.receipt.measured
+
+
 async def test_an_enhanced_portrait_on_a_colour_has_the_full_size(
     engine: Engine, person: Pixels
 ) -> None:

@@ -1,4 +1,4 @@
-"""A model server that detects faces as it should and embeds them as the test says.
+"""A model server that does all but one thing as it should, and that as the test says.
 
 It speaks Triton's protocol, for answers that a healthy Triton never gives.
 """
@@ -17,12 +17,14 @@ Spoil = Callable[[Tensor], Tensor]
 
 
 class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Answers with what `models` say, embeddings spoilt on the way."""
+    """Answers with what `models` say, what one of them says spoilt on the way."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
+        self.spoilt = ModelName.FACE_EMBEDDER
         self.spoil: Spoil = lambda answer: answer
         self.batches: list[int] = []
+        """Items in each request to the model that is spoilt."""
 
     async def ModelInfer(  # noqa: N802 (named by the protocol)
         self, request: service_pb2.ModelInferRequest, context: grpc.aio.ServicerContext
@@ -31,7 +33,7 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
         shape = tuple(request.inputs[0].shape)
         batch = np.frombuffer(request.raw_input_contents[0], np.uint8).reshape(shape)
         answer = await self._models.infer(model, batch)
-        if model is ModelName.FACE_EMBEDDER:
+        if model is self.spoilt:
             self.batches.append(len(batch))
             answer = self.spoil(answer)
         tensor = service_pb2.ModelInferResponse.InferOutputTensor(

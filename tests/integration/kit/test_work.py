@@ -7,7 +7,7 @@ import pytest
 
 from kit import context
 from kit.bus import Bus
-from proto.errors import InvalidRequest, Unavailable
+from proto.errors import Broken, InvalidRequest, Unavailable
 from proto.ids import AccountId
 from proto.jobs import Failed, Succeeded
 from tests.integration.jobs.book import DONE, until
@@ -90,6 +90,22 @@ async def test_what_cannot_be_done_now_is_tried_again(
         job = await begin(bus, account, 1)
         assert (await closed(bus, account, job)).succeeded == 1
     assert tried == 4
+
+
+@pytest.mark.usefixtures("service")
+async def test_what_is_broken_is_not_waited_for(bus: Bus, engine: Bus, account: AccountId) -> None:
+    tried = 0
+
+    async def does(_: bytes) -> Succeeded:
+        nonlocal tried
+        tried += 1
+        raise Broken("the models answer what cannot be")
+
+    async with working(engine, does, attempts=2):
+        job = await begin(bus, account, 1)
+        shown = await closed(bus, account, job)
+    assert (shown.state, shown.code, shown.consumed) == ("failed", "PROCESSING_FAILED", 0)
+    assert tried == 2
 
 
 @pytest.mark.usefixtures("service")

@@ -1,7 +1,9 @@
+import msgspec
 import numpy as np
 import pytest
 
-from proto.facecrop import Flag, Warned
+from proto.facecrop import DrawnFile, Flag, Warned
+from proto.presets import Preset
 from services.facecrop import receipt
 from services.facecrop.framing import frame
 from tests.unit.facecrop.faces import SCHOOL, face
@@ -34,8 +36,14 @@ def warned(
     seen: Face, look: receipt.Looks = SHARP, picture: Picture = ROOM, enhanced: bool = False
 ) -> list[Warned]:
     place = frame(seen, SCHOOL, picture.width, picture.height)
-    measured = receipt.receipt(receipt.planned(seen, place), place, SCHOOL, look)
+    measured = receipt.receipt(receipt.planned(seen, place), place, SCHOOL, look, {})
     return receipt.warnings(seen, picture, measured, look, SCHOOL, enhanced)
+
+
+def drawn(seen: Face, preset: Preset = SCHOOL, enhanced: bool = False) -> dict[str, DrawnFile]:
+    place = frame(seen, preset, 4000, 3000)
+    cut = round(place.width), round(place.height)
+    return receipt.files(place, cut, preset.full if enhanced else cut, preset)
 
 
 def test_a_sharp_face_with_pixels_and_room_is_warned_of_nothing() -> None:
@@ -92,15 +100,39 @@ def test_a_head_that_reaches_beyond_the_photo_is_warned_of(
     ],
 )
 def test_flags_say_what_the_photo_had_too_little_of(seen: Face, expected: list[Flag]) -> None:
-    place = frame(seen, SCHOOL, 4000, 3000)
-    crop = np.empty((round(place.height), round(place.width), 3), np.uint8)
-    assert receipt.flags(place, crop, SCHOOL) == expected
+    assert receipt.flags(drawn(seen)) == expected
+
+
+def test_of_several_files_the_one_that_is_enlarged_says_so() -> None:
+    preset = msgspec.structs.replace(SCHOOL, medium=(400, 500), sizes={"print": (2400, 3000)})
+    files = drawn(face(2000, 1500, eyes=75), preset)
+    assert files == {
+        "original": DrawnFile(width=400, height=500, scale=1.0),
+        "medium": DrawnFile(width=400, height=500, scale=1.0),
+        "print": DrawnFile(width=2400, height=3000, scale=6.0, flags=["upscaled"]),
+    }
+    assert receipt.flags(files) == ["upscaled"]
+
+
+def test_what_sharpening_makes_up_is_enlarged_too() -> None:
+    files = drawn(face(2000, 1500, eyes=150), enhanced=True)
+    assert files["original"] == DrawnFile(width=2400, height=3000, scale=3.0, flags=["upscaled"])
+    assert files["medium"].flags == []
+    assert receipt.flags(files) == ["upscaled"]
+
+
+def test_what_was_done_to_the_frame_was_done_to_every_file() -> None:
+    small = msgspec.structs.replace(SCHOOL, sizes={"badge": (80, 100)})
+    files = drawn(face(2000, 200, eyes=200), small)
+    assert list(files) == ["original", "medium", "badge"]
+    assert all(file.flags == ["oversized", "padded"] for file in files.values())
 
 
 def test_scale_turn_and_resolution_follow_from_the_frame() -> None:
     seen = face(2000, 1500, eyes=180, roll=20)
     place = frame(seen, SCHOOL, 4000, 3000)
-    told = receipt.receipt(receipt.planned(seen, place), place, SCHOOL, SHARP)
+    told = receipt.receipt(receipt.planned(seen, place), place, SCHOOL, SHARP, {})
+    assert not told.measured
     assert place.height == pytest.approx(1200)
     assert told.rotated == pytest.approx(-20)
     assert told.scale == pytest.approx(1000 / 1200, abs=1e-4)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from kit.storage import ObjectNotFound, Storage
+from proto.facecrop import DrawnFile
 from proto.ids import StorageKey
 from proto.jobs import Item
 from services.gateway.archives import of_portraits
@@ -63,6 +65,27 @@ async def test_a_file_of_two_photos_is_packed_once_and_both_have_a_line(storage:
     assert first["warnings"] == "blurred head_cut"
     # a number below zero is a number, and no formula
     assert first["roll"] == "-1.0"
+
+
+async def test_a_line_says_how_large_each_file_is_and_whether_it_was_enlarged(
+    storage: Storage,
+) -> None:
+    await store(storage, "a")
+    drawn = {
+        "original": DrawnFile(width=400, height=500, scale=1.0),
+        "medium": DrawnFile(width=200, height=250, scale=0.5),
+        "print": DrawnFile(width=2400, height=3000, scale=6.0, flags=["upscaled"]),
+    }
+    made = portrait("a")
+    made = replace(made, receipt=replace(made.receipt, files=drawn, measured=False))
+    item = replace(succeeded(0, "a.jpg", "a"), result=msgspec.msgpack.encode(made))
+    found = await packed(storage, item)
+    text = found.read("receipt.csv").decode()
+    (line,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert line["sizes"] == "original=400x500 medium=200x250 print=2400x3000"
+    assert line["scales"] == "original=1.0 medium=0.5 print=6.0"
+    assert (line["upscaled"], line["measured"]) == ("print", "no")
+    assert line["warnings"] == "not_measured"
 
 
 async def test_what_failed_has_its_code_and_what_has_not_ended_no_line(storage: Storage) -> None:

@@ -119,14 +119,50 @@ def test_the_receipt_has_mean_and_deviation_and_counts_flags_and_warnings() -> N
     )
     assert found is not None
     assert (found.portraits, found.warned) == (2, 1)
+    assert found.eye_line is not None
+    assert found.roll is not None
     assert (found.eye_line.mean, found.eye_line.deviation) == (0.4, 0.1)
     assert (found.roll.mean, found.roll.deviation) == (-1.0, 0.0)
     assert found.flags == {"oversized": 0, "padded": 2, "upscaled": 1}
 
 
+def unmeasured(name: str, **rest: Any) -> Portrait:
+    return portrait(
+        name, receipt=msgspec.structs.replace(portrait().receipt, measured=False), **rest
+    )
+
+
+async def test_a_portrait_that_was_not_measured_is_warned_of(links: Links) -> None:
+    found = await cropped(links, "a.jpg", "school", unmeasured("a", warnings=["blurred"]))
+    assert found.warnings == ["blurred", "not_measured"]
+    assert found.receipt is not None
+    assert not found.receipt.measured
+
+
+def test_what_was_not_measured_has_no_part_in_the_spread_and_a_part_in_the_counts() -> None:
+    found = receipt_of(
+        [portrait("a", 0.3), portrait("b", 0.5), unmeasured("c", flags=["upscaled"])]
+    )
+    assert found is not None
+    assert (found.portraits, found.measured, found.warned) == (3, 2, 1)
+    assert found.eye_line is not None
+    assert (found.eye_line.mean, found.eye_line.deviation) == (0.4, 0.1)
+    assert found.flags["upscaled"] == 1
+
+
+def test_where_nothing_was_measured_there_is_no_spread() -> None:
+    found = receipt_of([unmeasured("a", flags=["padded"])])
+    share = {"warned": 1.0, "padded": 1.0, "oversized": 0.0, "upscaled": 0.0}
+    measures = {name: Measure(count=1, mean=mean, deviation=0) for name, mean in share.items()}
+    assert found == receipt_from(measures)
+    assert found is not None
+    assert (found.portraits, found.measured, found.eye_line, found.roll) == (1, 0, None, None)
+
+
 def test_photos_that_are_the_same_count_once() -> None:
     found = receipt_of([portrait("a", 0.3), portrait("a", 0.3), portrait("b", 0.6)])
     assert found is not None
+    assert found.eye_line is not None
     assert (found.portraits, found.eye_line.mean) == (2, 0.45)
 
 
@@ -135,6 +171,7 @@ def test_a_job_has_the_receipt_that_its_photos_would_have_had_together() -> None
         portrait("a", 0.31, flags=["padded"]),
         portrait("b", 0.42, warnings=["blurred"]),
         portrait("c", 0.47, flags=["padded", "oversized"], warnings=["blurred"]),
+        unmeasured("d", flags=["upscaled"]),
     ]
 
     def measure(values: list[float]) -> Measure:
@@ -143,12 +180,12 @@ def test_a_job_has_the_receipt_that_its_photos_would_have_had_together() -> None
         return Measure(count=len(values), mean=mean, deviation=math.sqrt(squares / len(values)))
 
     measures = {
-        name: measure([getattr(each.receipt, name) for each in portraits])
+        name: measure([getattr(each.receipt, name) for each in portraits[:3]])
         for name in ("eye_line", "head", "eye_distance", "roll")
     }
     for flag in ("oversized", "padded", "upscaled"):
         measures[flag] = measure([float(flag in each.flags) for each in portraits])
-    measures["warned"] = measure([float(bool(each.warnings)) for each in portraits])
+    measures["warned"] = measure([0.0, 1.0, 1.0, 1.0])
     assert receipt_from(measures) == receipt_of(portraits)
 
 

@@ -85,6 +85,32 @@ def test_sizes_that_are_given_stay() -> None:
     assert preset.sizes == {"badge": (240, 300)}
 
 
+@pytest.mark.parametrize(
+    ("aspect", "sizes", "full", "medium"),
+    [
+        ((3, 4), {"badge": (300, 400)}, (300, 400), (300, 400)),
+        ((4, 5), {"print": (1600, 2000), "badge": (240, 300)}, (1600, 2000), (800, 1000)),
+        ((5, 4), {"slide": (1000, 800)}, (1000, 800), (1000, 800)),
+        ((4, 5), {"off": (801, 1000)}, (801, 1000), (801, 1000)),
+        ((1, 15), {"strip": (64, 960)}, (64, 960), (64, 960)),
+        ((4, 5), {"wall": (4800, 6000), "desk": (4800, 6000)}, (4800, 6000), (800, 1000)),
+        # with a full of that size there would be 130 megapixels
+        ((4, 5), {"poster": (7200, 9000)}, (2400, 3000), (800, 1000)),
+    ],
+)
+def test_where_only_further_sizes_are_named_the_others_follow_from_the_largest(
+    aspect: Aspect, sizes: dict[str, Size], full: Size, medium: Size
+) -> None:
+    preset = complete(draft(aspect=aspect, sizes=sizes))
+    assert (preset.full, preset.medium) == (full, medium)
+    assert preset.sizes == sizes
+
+
+def test_beside_a_full_that_is_given_the_medium_is_chosen_as_ever() -> None:
+    preset = complete(draft(full=(1600, 2000), sizes={"badge": (240, 300)}))
+    assert (preset.full, preset.medium) == ((1600, 2000), (800, 1000))
+
+
 @pytest.mark.parametrize("width", [799, 800, 801])
 def test_a_size_may_be_a_pixel_off(width: int) -> None:
     assert complete(draft(medium=(width, 1000))).medium == (width, 1000)
@@ -113,6 +139,8 @@ def test_a_head_may_touch_the_edge_of_the_frame(head: float, eye_line: float) ->
         ({"sizes": {f"size{n}": (800, 1000) for n in range(9)}}, "at most 8 sizes"),
         ({"aspect": (1, 16)}, "1:16 is so narrow that full and medium must be given"),
         ({"aspect": (100, 1)}, "100:1 is so narrow"),
+        ({"aspect": (1, 16), "sizes": {"strip": (100, 1600)}}, "1:16 is so narrow"),
+        ({"sizes": {"a": (7200, 9000), "b": (4800, 6000)}}, "90 megapixels"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_with_a_sentence(
