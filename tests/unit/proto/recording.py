@@ -80,6 +80,12 @@ def kinds() -> dict[str, type[Any]]:
     return {name: named[name] for name in sorted(named) if named[name] is not Request}
 
 
+def _name(kind: type[Any]) -> str:
+    """Name it after the service, in whichever of its modules it stands."""
+    _, service, *_ = kind.__module__.split(".")
+    return f"{service}.{kind.__name__}"
+
+
 def read(file: Path = FILE) -> Record:
     return msgspec.json.decode(file.read_bytes(), type=Record)
 
@@ -317,9 +323,3 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-def _name(kind: type[Any]) -> str:
-    """Name it after the service, in whichever of its modules it stands."""
-    _, service, *_ = kind.__module__.split(".")
-    return f"{service}.{kind.__name__}"
