@@ -40,6 +40,7 @@ from proto.jobs import (
     StartJob,
     TakeItem,
 )
+from proto.matching.agencies import GALLERY_GONE
 from proto.matching.matches import MATCH_KIND
 from proto.matching.references import REFERENCE_KIND
 from proto.qr import GetSorted
@@ -115,6 +116,7 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
         GetSorted.subject,
         *_works_on(MATCH_KIND),
         *_works_on(REFERENCE_KIND),
+        GALLERY_GONE,
     ),
     "gateway": (
         "accounts.>",

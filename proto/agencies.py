@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal, NewType
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from proto.message import Message
 from proto.qr import Line, Name, StudentId
@@ -106,7 +106,8 @@ class NewSubject(Message):
 
     student_id: StudentId
     name: Name
-    class_name: Line = ""
+    class_name: Line | UnsetType = UNSET
+    """Left out, the class of who is known stays as it is."""
     reference_urls: Annotated[
         list[Annotated[str, Meta(min_length=1, max_length=4096)]], Meta(max_length=MOST_REFERENCES)
     ] = field(default_factory=list)

@@ -9,6 +9,7 @@ from proto.agencies import (
     AccessEntry,
     Actor,
     Agency,
+    AgencyId,
     AgencyType,
     Mode,
     SubjectId,
@@ -73,6 +74,17 @@ class WithdrawConsent(Request[Agency], AboutAgency, subject="matching.withdraw-c
 
 class EraseAgency(Request[Done], AboutAgency, subject="matching.erase-agency"):
     """Remove an agency with everything in it: people, photographs, embeddings, results."""
+
+
+GALLERY_GONE = "matching.gallery-gone"
+"""Where replicas of matching tell each other that embeddings of an agency were erased."""
+
+
+class GalleryGone(Message):
+    """What is in memory of an agency is to be dropped. Nobody waits for an answer."""
+
+    account: AccountId
+    agency: AgencyId
 
 
 class AccessLog(Message):

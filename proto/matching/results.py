@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from proto.agencies import FileId, SubjectId
 from proto.facecrop import FaceBox
@@ -127,16 +127,27 @@ class Decide(Request[FileResult], AboutMatch, subject="matching.decide"):
     """Whether the photograph becomes a further reference of whom it was given to."""
 
 
+class DecidedFace(Message):
+    """A face that was decided on."""
+
+    face: int
+    subject: SubjectId | None
+    """Whom it was given to; None for nobody, and for who was erased since."""
+
+
 class Decision(Message):
     """What somebody decided."""
 
     file: FileId
     action: Action
     face: int | None
+    """Where it was about one face."""
     subject: SubjectId | None
     by: str
     at: datetime
     undone: bool
+    faces: list[DecidedFace] = field(default_factory=list)
+    """Every face that it was about."""
 
 
 class DecisionList(Message):

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from proto.agencies import (
     MOST_IN_MESSAGE,
@@ -31,6 +31,8 @@ class PutSubjects(Request[SubjectPage], AboutAgency, subject="matching.put-subje
     """Add subjects, or change those whose student_id is known. Raises InvalidRequest."""
 
     subjects: Annotated[list[NewSubject], Meta(min_length=1, max_length=MOST_IN_MESSAGE)]
+    only_try: bool = False
+    """Refuse what would be refused, and change nothing: answers those that are known already."""
 
 
 class GetSubjects(Request[SubjectPage], AboutAgency, subject="matching.subjects"):
@@ -58,6 +60,10 @@ class ChangeSubject(Request[Subject], AboutSubject, subject="matching.change-sub
 
     name: Name | UnsetType = UNSET
     class_name: Line | UnsetType = UNSET
+    reference_urls: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=4096)]], Meta(max_length=MOST_REFERENCES)
+    ] = field(default_factory=list)
+    """Added to the references that are there; one that is there already stays as it is."""
 
 
 class EraseSubject(Request[Done], AboutSubject, subject="matching.erase-subject"):

@@ -2,7 +2,8 @@
 
 The portraits are those of a face crop, framed by one preset, so that all have one aspect ratio;
 they cost what a face crop costs. Only photographs of which it is beyond doubt whom a portrait would
-show are used.
+show are used. They lie under the ids of people, and matching is told before there are any, so that
+a portrait goes with whom it shows.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,21 +14,25 @@ from uuid import UUID, uuid4
 import msgspec
 from aiohttp import web
 
+from kit.storage import ObjectNotFound, Storage
+from proto.accounts import Caller
 from proto.agencies import AgencyId, FileId, Subject, SubjectId
+from proto.errors import Unavailable
 from proto.facecrop import KIND, CropFace, Portrait
-from proto.ids import AccountId, StorageKey
-from proto.jobs import MOST_ITEMS, Job
+from proto.ids import AccountId, JobId, StorageKey
+from proto.jobs import MOST_ITEMS, Item, Job, NewItem
 from proto.matching.exports import Assignment
+from proto.matching.portraits import NewPortrait, NotePortraits, stem_of
 from proto.matching.results import GetResults
 from proto.matching.subjects import GetSubjects
 from proto.photos import StoredPhoto
 from proto.presets import Preset
-from services.gateway.batches import BEGIN_SECONDS
+from services.gateway.batches import BEGIN_SECONDS, Batch, PerhapsBegun, begin
 from services.gateway.cropping import operation_of
 from services.gateway.ended import all_items
 from services.gateway.exports import assignments
+from services.gateway.identity import CALLER
 from services.gateway.orders import order
-from services.gateway.photos import Photo, Sent, begin_job
 from services.gateway.portraits import outcome_of
 from services.gateway.problems import Problem
 from services.gateway.resources import BUS, STORAGE
@@ -46,8 +51,8 @@ from services.gateway.zips import Zip
 
 _ASKING_SECONDS = 30.0
 _IN_MESSAGE = 500
-_MEDIUM = "_md.jpg"
-"""How the engine ends the names of medium files."""
+_ENDING = "jpg"
+"""Of every file of a portrait, as its preset is told."""
 
 
 async def begin_portraits(
@@ -64,25 +69,35 @@ async def begin_portraits(
         raise Problem(409, "NOTHING_TO_EXPORT", sentence)
     if len(best) > MOST_ITEMS:
         raise Problem(422, "TOO_MANY_FILES", f"a yearbook may have {MOST_ITEMS:,} portraits")
-    photos = [
-        Photo(each.student_id, StoredPhoto(key=StorageKey(each.key)), str(each.file).encode())
-        for each in best
-    ]
-    asked = order(request, operation_of(False), len(photos), BEGIN_SECONDS, call)
-    outputs = StorageKey(f"outputs/{account}/{uuid4()}")
-    return await begin_job(
-        request,
-        Sent(photos, b""),
-        asked,
+    asked = order(request, operation_of(False), len(best), BEGIN_SECONDS, call)
+    told = NotePortraits(
+        **about,
+        job=JobId(uuid4()),
+        outputs=StorageKey(f"outputs/{account}/{uuid4()}"),
+        endings=[f"{name}.{_ENDING}" for name in ("orig", "md", *preset.sizes)],
+        portraits=[NewPortrait(subject=each.subject, file=each.file) for each in best],
+    )
+
+    async def tell() -> None:
+        await request.app[BUS].request(told, _ASKING_SECONDS)
+
+    batch = Batch(
         kind=KIND,
-        work=_crops(account, photos, preset, outputs),
+        items=_crops(account, best, preset, told.outputs),
         details={
             "operation": asked.operation,
             "icp_type": icp_type,
             "match": str(about["match"]),
         },
-        outputs=outputs,
+        outputs=told.outputs,
+        hand_over=tell,
+        job=told.job,
     )
+    caller: Caller = request[CALLER]
+    try:
+        return (await begin(request.app, caller, asked, batch)).job
+    except PerhapsBegun as error:
+        raise Unavailable(str(error)) from error
 
 
 async def package(
@@ -93,22 +108,47 @@ async def package(
     delimiter: Literal["tab", "comma"],
     names: NameOrder,
 ) -> AsyncIterator[bytes]:
-    """Yield the package of a job's portraits as a ZIP: those of people who are still known."""
+    """Yield the package of a job's portraits as a ZIP.
+
+    Left out are people who are not known any more, and portraits whose photograph was erased.
+    """
     known = await _subjects(request, asking(request), agency)
+    portraits: list[tuple[Subject, Portrait]] = []
+    async for item in all_items(request, job):
+        outcome, person = outcome_of(item) if item.order else None, known.get(item.name)
+        if person is not None and isinstance(outcome, Portrait):
+            portraits.append((person, outcome))
+    images = image_names(person.student_id for person, _ in portraits)
     entries: list[Entry] = []
+    storage = request.app[STORAGE]
     with Zip() as archive:
-        async for item in all_items(request, job):
-            outcome, person = outcome_of(item) if item.order else None, known.get(item.name)
-            if person is None or not isinstance(outcome, Portrait):
+        for person, portrait in portraits:
+            if not await _is_there(storage, portrait):
                 continue
-            image = f"{outcome.medium.rpartition('/')[2].removesuffix(_MEDIUM)}.jpg"
+            image = f"{images[person.student_id]}.jpg"
             entries.append(Entry(image, person.name, person.class_name))
-            stored = archive.add_stored(f"{FOLDER}/{image}", request.app[STORAGE], outcome.medium)
+            stored = archive.add_stored(f"{FOLDER}/{image}", storage, portrait.medium)
             async with aclosing(stored) as pieces:
                 async for piece in pieces:
                     yield piece
         archive.add(INDEX, index(entries, volume, delimiter, names))
     yield archive.take()
+
+
+async def still_there(storage: Storage, items: AsyncIterator[Item]) -> AsyncIterator[Item]:
+    """Leave out the portraits that went with whom they show, or with their photograph."""
+    async for item in items:
+        outcome = outcome_of(item) if item.order else None
+        if not isinstance(outcome, Portrait) or await _is_there(storage, outcome):
+            yield item
+
+
+async def _is_there(storage: Storage, portrait: Portrait) -> bool:
+    try:
+        await storage.size_of(portrait.medium)
+    except ObjectNotFound:
+        return False
+    return True
 
 
 async def _best(request: web.Request, about: OfMatch) -> list[Assignment]:
@@ -128,30 +168,34 @@ async def _best(request: web.Request, about: OfMatch) -> list[Assignment]:
 
 
 def _crops(
-    account: AccountId, photos: Sequence[Photo], preset: Preset, outputs: StorageKey
-) -> list[bytes]:
-    images = image_names(photo.filename for photo in photos)
+    account: AccountId, best: Sequence[Assignment], preset: Preset, outputs: StorageKey
+) -> list[NewItem]:
+    """Return a portrait of each person as an item, called by the subject's id."""
     return [
-        msgspec.msgpack.encode(
-            CropFace(
-                account=account,
-                photo=photo.source,
-                preset=preset,
-                outputs=outputs,
-                stem=images[photo.filename],
-            )
+        NewItem(
+            number=number,
+            name=str(each.subject),
+            work=msgspec.msgpack.encode(
+                CropFace(
+                    account=account,
+                    photo=StoredPhoto(key=StorageKey(each.key)),
+                    preset=preset,
+                    outputs=outputs,
+                    stem=stem_of(each.subject),
+                )
+            ),
         )
-        for photo in photos
+        for number, each in enumerate(best)
     ]
 
 
 async def _subjects(request: web.Request, who: Asking, agency: AgencyId) -> Mapping[str, Subject]:
-    """Return everybody in an agency, by student_id."""
+    """Return everybody in an agency, by the names of their items."""
     known: dict[str, Subject] = {}
     after: str | None = ""
     while after is not None:
         ask = GetSubjects(**who, agency=agency, after=after, limit=_IN_MESSAGE)
         page = await request.app[BUS].request(ask, _ASKING_SECONDS)
-        known |= {each.student_id: each for each in page.subjects}
+        known |= {str(each.id): each for each in page.subjects}
         after = page.next_after
     return known

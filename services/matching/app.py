@@ -53,7 +53,10 @@ def build(settings: Settings) -> web.Application:
                 api_key=settings.facereader_key,
             )
             discarding = Discarding(pool, storage)
-            people = PeopleEndpoints(pool, storage, discarding, matches.version_if_known)
+            forgetting = matches.forgetting
+            people = PeopleEndpoints(
+                pool, storage, discarding, matches.version_if_known, forgetting.forget
+            )
             retention = Retention(pool, storage, discarding)
             sweeping = asyncio.create_task(_sweep(retention, settings.sweep_seconds))
 
@@ -66,6 +69,7 @@ def build(settings: Settings) -> web.Application:
             app[CHECKS]["postgresql"] = database_answers
             app[CHECKS]["sweeps"] = sweeps
             listening = Answering(app[BUS], _AT_ONCE)
+            await forgetting.listen()
             await listening.listen("matching", people, matches)
             photographs = _works_on(MATCH_KIND, settings)
             references = _works_on(REFERENCE_KIND, settings)

@@ -51,11 +51,20 @@ def against_cards(
             for face in faces
         ]
     # nobody was recognised: the largest face is who stood before the camera
-    reason: Reason = "sequence_conflict" if named & set(compared) else "card_only"
     largest, others = faces[0], faces[1:]
+    reason = _reason_of(largest, named, compared)
     first = [*card, *(each for each in largest.candidates if each.subject not in named)]
     shown = Decided(largest.number, "unmatched", None, tuple(first[:MOST_CANDIDATES]))
     return [shown.doubted(reason), *others]
+
+
+def _reason_of(
+    largest: Decided, named: Collection[SubjectId], compared: Collection[SubjectId]
+) -> Reason:
+    """Return why somebody should look at a face that was not recognised behind a card."""
+    if largest.best is None or not set(named) & set(compared):
+        return "card_only"
+    return "low_score" if largest.best in named else "sequence_conflict"
 
 
 def unknown_to_faces(subject: SubjectId) -> Candidate:

@@ -12,13 +12,13 @@ from asyncpg import Record
 
 from kit.database import Connection, Pool
 from kit.storage import is_key
-from proto.agencies import AgencyId, SubjectId
+from proto.agencies import AgencyId, FileId, SubjectId
 from proto.errors import NotFound
 from proto.ids import AccountId, StorageKey
 from proto.matching.agencies import EraseAgency
 from proto.matching.shoots import EraseShoot
 from proto.matching.subjects import EraseSubject
-from services.matching import agencies, scrubbing
+from services.matching import agencies, portraits, scrubbing
 from services.matching.access import note
 from services.matching.discarding import Discarding, discard
 
@@ -104,8 +104,19 @@ WHERE matches.account_id = $1 AND matches.agency_id = $2 AND decisions.match_id 
   AND decisions.account_id = $1 AND decisions.subject_id = $3
 """
 
+FORGET_DECIDED_FACES = """
+UPDATE matching.decisions SET faces = (
+    SELECT jsonb_agg(CASE WHEN face -> 'subject' = to_jsonb($3::bigint)
+                          THEN jsonb_set(face, '{subject}', 'null') ELSE face END ORDER BY place)
+    FROM jsonb_array_elements(decisions.faces) WITH ORDINALITY AS given (face, place))
+FROM matching.matches
+WHERE matches.account_id = $1 AND matches.agency_id = $2 AND decisions.match_id = matches.id
+  AND decisions.account_id = $1
+  AND decisions.faces @> jsonb_build_array(jsonb_build_object('subject', $3::bigint))
+"""
+
 KEYS_OF_SHOOT = """
-SELECT files.key FROM matching.files
+SELECT files.id, files.key FROM matching.files
 WHERE account_id = $1 AND agency_id = $2 AND shoot_id = $3
 """
 
@@ -140,7 +151,7 @@ class Erasing:
         self._discarding = discarding
 
     async def subject(self, request: EraseSubject) -> None:
-        """Remove a subject: references, embeddings and every mention in results.
+        """Remove a subject: references, embeddings, portraits and every mention in results.
 
         Raises NotFound.
         """
@@ -149,6 +160,7 @@ class Erasing:
             await agencies.locked(connection, request.account, request.agency)
             photos = await connection.fetch(KEYS_OF_SUBJECT, *whose)
             exports = await connection.fetch(EXPORTS, *whose)
+            cut = await portraits.of_subject(connection, *whose)
             if not await connection.fetchval(ERASE_SUBJECT, *whose):
                 raise NotFound("there is no such subject in this agency")
             await _scrub(connection, *whose)
@@ -156,7 +168,8 @@ class Erasing:
             told = {"references": str(len(photos))}
             account, agency, subject = whose
             await note(connection, account, agency, request.by, "subject_erased", subject, told)
-            gone = await discard(connection, account, [*_keys(photos), *_outputs(account, exports)])
+            keys = [*_keys(photos), *_outputs(account, exports), *cut]
+            gone = await discard(connection, account, keys)
         await self._discarding.remove(gone)
 
     async def shoot(self, request: EraseShoot) -> None:
@@ -166,6 +179,8 @@ class Erasing:
             await agencies.locked(connection, request.account, request.agency)
             files = await connection.fetch(KEYS_OF_SHOOT, *which)
             compared = await connection.fetchval(COMPARED_OF_SHOOT, *which)
+            ids = [FileId(row["id"]) for row in files]
+            cut = await portraits.of_files(connection, request.account, ids)
             if not await connection.fetchval(ERASE_SHOOT, *which):
                 raise NotFound("there is no such shoot in this agency")
             if compared:
@@ -173,7 +188,7 @@ class Erasing:
             told = {"shoot": str(request.shoot), "files": str(len(files))}
             account, agency, by = request.account, request.agency, request.by
             await note(connection, account, agency, by, "shoot_erased", None, told)
-            gone = await discard(connection, account, _keys(files))
+            gone = await discard(connection, account, [*_keys(files), *cut])
         await self._discarding.remove(gone)
 
     async def agency(self, request: EraseAgency) -> None:
@@ -183,9 +198,11 @@ class Erasing:
             await agencies.locked(connection, account, agency)
             photos = await connection.fetch(KEYS_OF_AGENCY, account, agency)
             exports = await connection.fetch(EXPORTS, account, agency, None)
+            cut = await portraits.of_subject(connection, account, agency, None)
             await connection.execute(ERASE_AGENCY, account, agency)
             await note(connection, account, agency, request.by, "agency_erased")
-            gone = await discard(connection, account, [*_keys(photos), *_outputs(account, exports)])
+            keys = [*_keys(photos), *_outputs(account, exports), *cut]
+            gone = await discard(connection, account, keys)
         await self._discarding.remove(gone)
         await self._discarding.clear(StorageKey(f"photos/{account}/{agency}"))
 
@@ -198,6 +215,7 @@ async def _scrub(
     await _scrub_faces(connection, account, subject, await connection.fetch(FACES, *whose))
     await connection.execute(FORGET_CARDS, *whose)
     await connection.execute(FORGET_DECIDED, *whose)
+    await connection.execute(FORGET_DECIDED_FACES, *whose)
     images = [
         (row["id"], _image(row, subject)) for row in await connection.fetch(DECISIONS, *whose)
     ]

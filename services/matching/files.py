@@ -9,7 +9,7 @@ from proto.agencies import MOST_FILES, File, FileId, ShootId
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
 from proto.matching.shoots import AddFiles, EraseFiles, FilePage, GetFiles
-from services.matching import agencies, shoots
+from services.matching import agencies, portraits, shoots
 from services.matching.access import note
 from services.matching.discarding import Discarding, discard
 from services.matching.paging import that_fit
@@ -108,6 +108,7 @@ class Files:
         async with self._pool.acquire() as connection, connection.transaction():
             await agencies.locked(connection, account, agency)
             compared = await were_compared(connection, account, files)
+            cut = await portraits.of_files(connection, account, files)
             rows = await connection.fetch(ERASE, account, agency, shoot, files)
             if len(rows) != len(files):
                 raise NotFound("there are no such photographs in this shoot")
@@ -115,7 +116,7 @@ class Files:
                 await agencies.bump(connection, account, agency)
             told = {"shoot": str(shoot), "files": str(len(files))}
             await note(connection, account, agency, request.by, "files_erased", None, told)
-            gone = await discard(connection, account, (row["key"] for row in rows))
+            gone = await discard(connection, account, [*(row["key"] for row in rows), *cut])
         await self._discarding.remove(gone)
 
 

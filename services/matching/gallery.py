@@ -11,6 +11,7 @@ from asyncio import TimerHandle
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -116,6 +117,15 @@ class Galleries:
         self._use(whose)
         return gallery
 
+    def forget(self, account: AccountId, agency: AgencyId) -> None:
+        """Drop what there is of an agency, also what is being loaded as soon as it is."""
+        for whose in [each for each in self._kept if each[:2] == (account, agency)]:
+            self._drop(whose)
+        for whose, task in self._loading.items():
+            if whose[:2] == (account, agency):
+                # it may have been read before the erasure; whoever waits for it looks again
+                task.add_done_callback(partial(self._loaded_in_vain, whose))
+
     async def close(self) -> None:
         """Drop everything."""
         for task in self._loading.values():
@@ -198,6 +208,9 @@ class Galleries:
         while len(self._kept) > 1 and self.kept_bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
         MEMORY.set(self.kept_bytes)
+
+    def _loaded_in_vain(self, whose: Whose, _: "asyncio.Task[Gallery]") -> None:
+        self._drop(whose)
 
     def _drop(self, whose: Whose) -> None:
         self._kept.pop(whose, None)

@@ -18,6 +18,7 @@ from proto.matching.matches import (
     MatchList,
     PrepareMatch,
 )
+from proto.matching.portraits import NotePortraits
 from proto.matching.references import (
     BuildReferences,
     DueReferences,
@@ -38,9 +39,11 @@ from services.matching.assignments import Assignments
 from services.matching.building import Building
 from services.matching.discarding import Discarding
 from services.matching.fetched import Fetched
+from services.matching.forgetting import Forgetting
 from services.matching.gallery import Galleries
 from services.matching.items import Items
 from services.matching.matchlist import MatchLists
+from services.matching.portraits import Portraits
 from services.matching.reading import Reader
 from services.matching.results import Results
 from services.matching.review import Review
@@ -64,6 +67,7 @@ class MatchEndpoints:
     ) -> None:
         self._discarding = Discarding(pool, storage)
         self._galleries = Galleries(pool, vault, gallery_bytes)
+        self.forgetting = Forgetting(bus, self._galleries)
         self._together = Together()
         self._reader = Reader(bus, api_key)
         fetched = Fetched(pool, storage, self._discarding)
@@ -76,9 +80,11 @@ class MatchEndpoints:
         self._results = Results(pool, standing)
         self._review = Review(pool, standing)
         self._assignments = Assignments(pool, standing, self._reader)
+        self._portraits = Portraits(pool)
 
     async def close(self) -> None:
         """Let go of what is under way, and of what is in memory."""
+        await self.forgetting.stop()
         await self._standing.close()
         await self._together.close()
         await self._galleries.close()
@@ -156,6 +162,12 @@ class MatchEndpoints:
     async def decisions(self, request: GetDecisions) -> DecisionList:
         """Show what was decided on a photograph."""
         return await self._results.decisions(request)
+
+    @answers
+    async def note_portraits(self, request: NotePortraits) -> Done:
+        """Write down which portraits are about to be cut."""
+        await self._portraits.note(request)
+        return Done()
 
     @answers
     async def assignments(self, request: GetAssignments) -> AssignmentPage:

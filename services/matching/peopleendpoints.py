@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from kit.database import Pool
 from kit.endpoints import answers
 from kit.storage import Storage
-from proto.agencies import Agency, Shoot, Subject
+from proto.agencies import Agency, AgencyId, Shoot, Subject
+from proto.ids import AccountId
 from proto.matching.agencies import (
     AccessLog,
     AgencyList,
@@ -59,14 +60,23 @@ from services.matching.subjects import Subjects
 Version = Callable[[], Awaitable[str | None]]
 """Tells the present embedder; None when it is not known at the moment. Does not wait for long."""
 
+Forget = Callable[[AccountId, AgencyId], Awaitable[None]]
+"""Drops the embeddings of an agency that are in memory, wherever they are."""
+
 
 class PeopleEndpoints:
     """Answers from one database and one storage."""
 
     def __init__(
-        self, pool: Pool, storage: Storage, discarding: Discarding, version: Version
+        self,
+        pool: Pool,
+        storage: Storage,
+        discarding: Discarding,
+        version: Version,
+        forget: Forget,
     ) -> None:
         self._version = version
+        self._forget = forget
         self._agencies = Agencies(pool)
         self._shoots = Shoots(pool)
         self._files = Files(pool, discarding)
@@ -95,7 +105,10 @@ class PeopleEndpoints:
     @answers
     async def change_agency(self, request: ChangeAgency) -> Agency:
         """Change what is given."""
-        return await self._agencies.change(request, await self._version())
+        changed = await self._agencies.change(request, await self._version())
+        if request.mode == "cards":
+            await self._forget(request.account, request.agency)
+        return changed
 
     @answers
     async def give_consent(self, request: GiveConsent) -> Agency:
@@ -105,12 +118,15 @@ class PeopleEndpoints:
     @answers
     async def withdraw_consent(self, request: WithdrawConsent) -> Agency:
         """Note that they do not agree any more."""
-        return await self._agencies.withdraw_consent(request, await self._version())
+        changed = await self._agencies.withdraw_consent(request, await self._version())
+        await self._forget(request.account, request.agency)
+        return changed
 
     @answers
     async def erase_agency(self, request: EraseAgency) -> Done:
         """Remove an agency."""
         await self._erasing.agency(request)
+        await self._forget(request.account, request.agency)
         return Done()
 
     @answers
@@ -190,6 +206,7 @@ class PeopleEndpoints:
     async def erase_subject(self, request: EraseSubject) -> Done:
         """Remove a subject with every mention of it."""
         await self._erasing.subject(request)
+        await self._forget(request.account, request.agency)
         return Done()
 
     @answers
@@ -211,4 +228,5 @@ class PeopleEndpoints:
     async def erase_reference(self, request: EraseReference) -> Done:
         """Remove a reference."""
         await self._references.erase(request)
+        await self._forget(request.account, request.agency)
         return Done()

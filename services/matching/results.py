@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+import msgspec
 from asyncpg import Record
 
 from kit.database import Connection, Pool
@@ -10,6 +11,7 @@ from proto.errors import NotFound
 from proto.ids import AccountId
 from proto.matching.results import (
     Candidate,
+    DecidedFace,
     Decision,
     DecisionList,
     FileResult,
@@ -57,7 +59,8 @@ WHERE account_id = $1 AND id = ANY ($2)
 """
 
 DECISIONS = """
-SELECT file_id, action, face, subject_id, decided_by, decided_at, undone_at IS NOT NULL AS undone
+SELECT file_id, action, face, subject_id, faces, decided_by, decided_at,
+    undone_at IS NOT NULL AS undone
 FROM matching.decisions WHERE account_id = $1 AND match_id = $2 AND file_id = $3
 ORDER BY id DESC LIMIT $4
 """
@@ -192,6 +195,7 @@ def _decision(row: Record) -> Decision:
         by=row["decided_by"],
         at=row["decided_at"],
         undone=row["undone"],
+        faces=msgspec.json.decode(row["faces"], type=list[DecidedFace]),
     )
 
 

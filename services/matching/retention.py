@@ -13,7 +13,7 @@ from kit.storage import Storage
 from proto.agencies import AgencyId
 from proto.errors import NotFound
 from proto.ids import AccountId, StorageKey
-from services.matching import agencies
+from services.matching import agencies, portraits
 from services.matching.access import SERVICE, note
 from services.matching.discarding import Discarding, discard
 from services.matching.files import were_compared
@@ -85,6 +85,7 @@ class Retention:
         for row in await self._pool.fetch(OVER):
             await self._clear_agency(AccountId(row["account_id"]), AgencyId(row["id"]))
         left = await self._discarding.sweep()
+        left += await portraits.sweep(self._pool, self._storage)
         unnamed = await self._clear_unnamed(datetime.now(UTC) - _UNNAMED_FOR)
         if left or unnamed:
             log.info("removed objects left behind", discarded=left, unnamed=unnamed)
@@ -132,6 +133,7 @@ async def _clear(connection: Connection, account: AccountId, agency: AgencyId) -
     await agencies.locked(connection, account, agency)
     files = [row["id"] for row in await connection.fetch(OLD_FILES, account, agency, _AT_ONCE)]
     compared = bool(files) and await were_compared(connection, account, files)
+    cut = await portraits.of_files(connection, account, files)
     removed: list[Record] = await connection.fetch(ERASE_FILES, account, agency, files)
     photos: list[Record] = await connection.fetch(ERASE_REFERENCES, account, agency, _AT_ONCE)
     if compared or any(row["state"] == "embedded" for row in photos):
@@ -139,4 +141,4 @@ async def _clear(connection: Connection, account: AccountId, agency: AgencyId) -
     if removed or photos:
         told = {"files": str(len(removed)), "references": str(len(photos))}
         await note(connection, account, agency, SERVICE, "retention_swept", None, told)
-    return [row["key"] for row in (*removed, *photos)]
+    return [*(row["key"] for row in (*removed, *photos)), *cut]

@@ -13,7 +13,7 @@ from kit.database import Connection, Pool
 from proto.agencies import MOST_REFERENCES, AgencyId, FileId, MatchId
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
-from proto.matching.results import Decide, FileResult, FileState, Reason
+from proto.matching.results import Decide, DecidedFace, FileResult, FileState, Reason
 from services.matching import agencies, kept
 from services.matching.results import no_result, result
 from services.matching.standing import MATCH, Standing, no_match
@@ -39,9 +39,9 @@ WHERE account_id = $1 AND match_id = $2 AND file_id = $3
 """
 
 NOTE = """
-INSERT INTO matching.decisions
-    (account_id, match_id, file_id, action, face, subject_id, before, reference_id, decided_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO matching.decisions (account_id, match_id, file_id, action, face, subject_id, faces,
+    before, reference_id, decided_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 LATEST = """
@@ -142,6 +142,9 @@ class Review:
                 raise no_result()
             if row["state"] == "pending":
                 raise InvalidRequest("this photograph has not been matched yet")
+            if row["state"] == "failed":
+                # its tokens came back, and what nobody could read is in no export
+                raise InvalidRequest("this photograph was not read, so nobody is told in it")
             if request.action == "undo":
                 await _undo(connection, request, agency)
             else:
@@ -196,6 +199,7 @@ async def _decide(connection: Connection, request: Decide, agency: AgencyId, row
         request.action,
         decided[0].number if len(decided) == 1 else None,
         decided[0].subject_id if len(decided) == 1 else None,
+        msgspec.json.encode([_given(face) for face in decided]).decode(),
         msgspec.json.encode(was).decode(),
         reference,
         request.by,
@@ -234,6 +238,10 @@ def _decided(request: Decide, face: kept.Face) -> kept.Face:
     return face.given_to(request.subject_id)
 
 
+def _given(face: kept.Face) -> DecidedFace:
+    return DecidedFace(face=face.number, subject=face.subject_id)
+
+
 def _check_once_each(faces: Sequence[kept.Face]) -> None:
     given = [face.subject_id for face in faces if face.subject_id is not None]
     if len(set(given)) != len(given):
@@ -250,7 +258,7 @@ async def _undo(connection: Connection, request: Decide, agency: AgencyId) -> No
     await kept.write_faces(connection, *_key(request), was.faces)
     await connection.execute(SET_RESULT, *_key(request), was.state, was.reasons, was.reviewed)
     await connection.execute(TAKE_BACK, request.account, row["id"])
-    await connection.execute(NOTE, *_key(request), "undo", None, None, "{}", None, request.by)
+    await connection.execute(NOTE, *_key(request), "undo", None, None, "[]", "{}", None, request.by)
     if row["reference_id"] is not None:
         key = request.account, agency, row["reference_id"]
         # its object stays: it is the file's

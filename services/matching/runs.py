@@ -45,6 +45,11 @@ SELECT id FROM matching.files WHERE account_id = $1 AND agency_id = $2 AND id = 
 ORDER BY id
 """
 
+ANY_EMBEDDED = """
+SELECT EXISTS (SELECT FROM matching.reference_photos
+               WHERE account_id = $1 AND agency_id = $2 AND state = 'embedded')
+"""
+
 COMPARABLE = """
 SELECT count(*) FILTER (WHERE photo.embedder <> $3) AS stale,
     count(*) FILTER (WHERE $4::text IS NULL OR subject.class_name = $4) AS wished
@@ -227,11 +232,17 @@ class Runs:
             return match
 
     async def _embedder(self, account: AccountId, agency: AgencyId) -> str | None:
-        """Return what makes embeddings, None for an agency that goes by cards alone."""
+        """Return what makes embeddings, None for an agency that goes by cards alone.
+
+        That there is nothing to compare with comes first, whoever is away: without references a
+        match cannot be, with consent or without it.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
             held = await agencies.held(connection, account, agency)
-        if held.mode == "cards":
-            return None
+            if held.mode == "cards":
+                return None
+            if not await connection.fetchval(ANY_EMBEDDED, account, agency):
+                raise _no_references("the agency", consent=held.consent)
         if not held.consent:
             raise _no_consent()
         return (await self._reader.embedder()).version
@@ -255,9 +266,6 @@ class Runs:
 def _check(request: PrepareMatch) -> None:
     if (request.shoot is None) == (request.files is None):
         raise InvalidRequest("name either a shoot or photographs")
-    files = request.files
-    if files is not None and len(set(files)) != len(files):
-        raise InvalidRequest("a photograph is named twice")
 
 
 async def _check_comparable(
@@ -276,7 +284,7 @@ async def _check_comparable(
         )
     if not row["wished"]:
         whose = "the agency" if wished is None else f"class {wished!r}"
-        raise NoReferences(f"{whose} has no embeddings to compare with; build its references first")
+        raise _no_references(whose, consent=held.consent)
 
 
 async def _files(connection: Connection, request: PrepareMatch) -> Sequence[FileId]:
@@ -287,8 +295,10 @@ async def _files(connection: Connection, request: PrepareMatch) -> Sequence[File
             raise NotFound("there is no such shoot in this agency")
         rows = await connection.fetch(OF_SHOOT, *whose, request.shoot, MOST_ITEMS + 1)
     else:
-        rows = await connection.fetch(OF_AGENCY, *whose, request.files)
-        if len(rows) != len(request.files or ()):
+        # one that is named twice is one: whoever sent a picture twice was told one id for both
+        files = sorted(set(request.files or ()))
+        rows = await connection.fetch(OF_AGENCY, *whose, files)
+        if len(rows) != len(files):
             raise NotFound("one of these photographs is not there, or not of this agency")
     if not rows:
         raise InvalidRequest("there are no photographs to match")
@@ -312,6 +322,13 @@ async def _drafted(connection: Connection, request: PrepareMatch, embedder: str 
         request.call,
     )
     return MatchId(drafted)
+
+
+def _no_references(whose: str, *, consent: bool) -> NoReferences:
+    first = "" if consent else "note that its people agreed, and then "
+    return NoReferences(
+        f"{whose} has no embeddings to compare with; {first}build its references first"
+    )
 
 
 def _no_consent() -> ConsentMissing:

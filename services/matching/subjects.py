@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from asyncpg import Record
 from msgspec import UNSET
 
-from kit.database import Pool
+from kit.database import Connection, Pool
 from proto.agencies import MOST_SUBJECTS, NewSubject, Subject, SubjectId
 from proto.errors import InvalidRequest, NotFound
 from proto.matching.subjects import (
@@ -21,13 +21,21 @@ from services.matching.photographs import checked_url, of_url
 
 PUT = """
 INSERT INTO matching.subjects (account_id, agency_id, student_id, name, class_name)
-SELECT $1, $2, student_id, name, class_name
+SELECT $1, $2, student_id, name, coalesce(class_name, (
+    SELECT subjects.class_name FROM matching.subjects
+    WHERE account_id = $1 AND agency_id = $2 AND subjects.student_id = sent.student_id), '')
 FROM unnest($3::text[], $4::text[], $5::text[])
     WITH ORDINALITY AS sent (student_id, name, class_name, place)
 ORDER BY place
 ON CONFLICT (agency_id, student_id) DO UPDATE
 SET name = excluded.name, class_name = excluded.class_name
 RETURNING id, student_id
+"""
+"""In a transaction that has the agency for itself: a class that is not given stays what it is."""
+
+KNOWN = """
+SELECT id FROM matching.subjects
+WHERE account_id = $1 AND agency_id = $2 AND student_id = ANY ($3)
 """
 
 COUNT = """
@@ -64,6 +72,7 @@ ORDER BY student_id LIMIT $7
 CHANGE = """
 UPDATE matching.subjects SET name = coalesce($4, name), class_name = coalesce($5, class_name)
 WHERE account_id = $1 AND agency_id = $2 AND id = $3
+RETURNING true
 """
 
 
@@ -74,39 +83,18 @@ class Subjects:
         self._pool = pool
 
     async def put(self, request: PutSubjects, version: str | None) -> SubjectPage:
-        """Add subjects, or change those that are known; all or none.
+        """Add subjects, or change those that are known; all or none, and none at a try.
 
         Raises NotFound, and InvalidRequest for a student_id that comes twice, a URL that is none,
         and where nothing, or not so many, may be added.
         """
-        account, agency, sent = request.account, request.agency, request.subjects
-        _check(sent)
-        async with self._pool.acquire() as connection, connection.transaction():
-            # for oneself: counting does not see what others add
-            agencies.check_open(await agencies.locked(connection, account, agency))
-            rows = await connection.fetch(
-                PUT,
-                account,
-                agency,
-                [each.student_id for each in sent],
-                [each.name for each in sent],
-                [each.class_name for each in sent],
-            )
-            if await connection.fetchval(COUNT, account, agency) > MOST_SUBJECTS:
-                raise InvalidRequest(f"an agency has at most {MOST_SUBJECTS} subjects")
-            ids = {row["student_id"]: SubjectId(row["id"]) for row in rows}
-            await references.add(
-                connection,
-                account,
-                agency,
-                [
-                    (ids[each.student_id], "", url, of_url(url))
-                    for each in sent
-                    for url in each.reference_urls
-                ],
-            )
-            shown = await connection.fetch(THESE, account, agency, version, list(ids.values()))
-        return SubjectPage(subjects=[_subject(row) for row in shown], next_after=None)
+        _check(request.subjects)
+        async with self._pool.acquire() as connection:
+            if request.only_try:
+                return await _tried(connection, request, version)
+            async with connection.transaction():
+                ids = await _put(connection, request)
+                return await _these(connection, request, version, ids)
 
     async def page(self, request: GetSubjects, version: str | None) -> SubjectPage:
         """Return a page of an agency's subjects. Raises NotFound."""
@@ -137,13 +125,71 @@ class Subjects:
         )
 
     async def change(self, request: ChangeSubject, version: str | None) -> Subject:
-        """Change what is given. Raises NotFound."""
+        """Change what is given, and add references.
+
+        Raises NotFound, and InvalidRequest for a URL that is none, and where nothing, or not so
+        many, may be added.
+        """
         account, agency, subject = request.account, request.agency, request.subject_id
         name = None if request.name is UNSET else request.name
         class_name = None if request.class_name is UNSET else request.class_name
+        added = [
+            (subject, "", checked_url(url), of_url(url))
+            for url in dict.fromkeys(request.reference_urls)
+        ]
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(CHANGE, account, agency, subject, name, class_name)
+            if added:
+                # for oneself: counting does not see what others add
+                agencies.check_open(await agencies.locked(connection, account, agency))
+            changed = account, agency, subject, name, class_name
+            if not await connection.fetchval(CHANGE, *changed):
+                raise _no_subject()
+            await references.add(connection, account, agency, added)
             return _subject(await connection.fetchrow(ONE, account, agency, version, subject))
+
+
+async def _tried(connection: Connection, request: PutSubjects, version: str | None) -> SubjectPage:
+    """Add subjects and take that back. Returns those that were there before."""
+    trial = connection.transaction()
+    await trial.start()
+    try:
+        student_ids = [each.student_id for each in request.subjects]
+        rows = await connection.fetch(KNOWN, request.account, request.agency, student_ids)
+        known = await _these(connection, request, version, [row["id"] for row in rows])
+        await _put(connection, request)
+    finally:
+        await trial.rollback()
+    return known
+
+
+async def _put(connection: Connection, request: PutSubjects) -> list[SubjectId]:
+    """Add subjects in a transaction. Raises NotFound, InvalidRequest."""
+    account, agency, sent = request.account, request.agency, request.subjects
+    # for oneself: counting does not see what others add
+    agencies.check_open(await agencies.locked(connection, account, agency))
+    rows = await connection.fetch(
+        PUT,
+        account,
+        agency,
+        [each.student_id for each in sent],
+        [each.name for each in sent],
+        [None if each.class_name is UNSET else each.class_name for each in sent],
+    )
+    if await connection.fetchval(COUNT, account, agency) > MOST_SUBJECTS:
+        raise InvalidRequest(f"an agency has at most {MOST_SUBJECTS} subjects")
+    ids = {row["student_id"]: SubjectId(row["id"]) for row in rows}
+    added = [
+        (ids[each.student_id], "", url, of_url(url)) for each in sent for url in each.reference_urls
+    ]
+    await references.add(connection, account, agency, added)
+    return list(ids.values())
+
+
+async def _these(
+    connection: Connection, request: PutSubjects, version: str | None, ids: Sequence[SubjectId]
+) -> SubjectPage:
+    rows = await connection.fetch(THESE, request.account, request.agency, version, ids)
+    return SubjectPage(subjects=[_subject(row) for row in rows], next_after=None)
 
 
 def _check(sent: Sequence[NewSubject]) -> None:
@@ -158,5 +204,9 @@ def _check(sent: Sequence[NewSubject]) -> None:
 
 def _subject(row: Record | None) -> Subject:
     if row is None:
-        raise NotFound("there is no such subject in this agency")
+        raise _no_subject()
     return Subject(**row)
+
+
+def _no_subject() -> NotFound:
+    return NotFound("there is no such subject in this agency")

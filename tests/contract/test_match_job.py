@@ -96,6 +96,11 @@ async def test_results_say_who_it_is_and_how_sure(made: School, astronaut: bytes
     assert [each["filename"] for each in of_class] == ["IMG_0000.JPG"]
     assert await match.results(class_name="5B") == []
     assert len(await match.results(student_id="S1")) == 1
+    of_id = await match.results(subject_id=str(best["subject_id"]))
+    assert [each["filename"] for each in of_id] == ["IMG_0000.JPG"]
+    for none in (str(2**62), "x"):
+        answer = await match.send("GET", "/results", params={"subject_id": none})
+        is_error(answer, 404, "NOT_FOUND")
     unknown = await match.send("GET", "/results", params={"student_id": "S7"})
     is_error(unknown, 404, "NOT_FOUND")
 
@@ -173,6 +178,8 @@ async def test_photographs_by_url_are_fetched_and_kept(made: School, elsewhere: 
         {"job_id": 1, "sort_task_id": "no"},
         {"job_id": 1, "bursts": "yes"},
         {"job_id": 2**63},
+        {"job_id": 1, "treshold": 0.99},
+        {"job_id": 1, "class": "5A"},
     ],
     ids=lambda body: str(body)[:50],
 )
@@ -201,11 +208,23 @@ async def test_refusals_of_a_match_cost_nothing(client: Client, astronaut_jpeg: 
     is_error(await made.begin(job + 1_000_000), 404, "NOT_FOUND")
     (file,) = (await made.send("GET", f"/jobs/{job}/files")).body["files"]
     is_error(await made.begin(file_ids=[file["id"], 2**50]), 404, "NOT_FOUND")
-    is_error(await made.begin(file_ids=[file["id"]] * 2), 422, "INVALID_REQUEST")
     wrong = await client.send("POST", f"{MATCHING}/match-job", json={"job_id": job})
     is_error(wrong, 422, "INVALID_REQUEST")
     assert await client.balance() == 100
     assert (await client.send("GET", f"{MATCHING}/jobs")).body["jobs"] == []
+
+
+async def test_a_file_that_is_named_twice_is_paid_for_once(made: School, astronaut: bytes) -> None:
+    one, two = portraits(astronaut, 2)
+    # the same picture sent twice is one file, and its id is answered twice
+    ids = [each["id"] for each in await made.add(await made.job(), one, two, ("again.jpg", one[1]))]
+    assert ids[0] == ids[2] != ids[1]
+    answer = await made.begin(file_ids=ids)
+    assert (answer.status, answer.body["total_files"]) == (200, 2), answer.body
+    assert answer.body["tokens_deducted"] == 12
+    match = await matched(made.client, answer.body["match_job_id"])
+    assert [each["file_id"] for each in await match.results()] == sorted(ids[:2])
+    assert await made.client.balance() == 100 - 12
 
 
 async def test_who_has_too_few_tokens_is_told_and_may_begin_when_there_are_more(

@@ -1,12 +1,14 @@
 """What law asks of who compares faces: other accounts, consent, erasure, export, the log."""
 
+import io
 import json
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tests.contract.conftest import Client, Newcomer, another
+from tests.contract.conftest import JOBS, Client, Newcomer, another
 from tests.contract.schools import (
     AGENCIES,
     CONSENT,
@@ -149,7 +151,10 @@ async def test_who_withdraws_consent_is_compared_with_nobody(
 ) -> None:
     job = await made.job(*portraits(astronaut, 1))
     assert (await made.send("DELETE", "/consent")).body["embeddings"] == 0
-    is_error(await made.begin(job), 409, "CONSENT_MISSING")
+    body = {"agency_id": made.id}
+    answer = await made.client.send("POST", f"{MATCHING}/references", json=body)
+    is_error(answer, 409, "CONSENT_MISSING")
+    is_error(await made.begin(job), 400, "NO_REFERENCES")
     await made.send("PUT", "/consent", json=CONSENT)
     is_error(await made.begin(job), 400, "NO_REFERENCES")
     assert (await made.build())["embeddings_created"] == 1
@@ -188,6 +193,39 @@ async def test_somebody_who_is_erased_is_gone_everywhere_at_once(
     assert subjects == {other}
     log = (await made.send("GET", "/access-log")).body["entries"]
     assert "subject_erased" in [each["action"] for each in log]
+
+
+@pytest.mark.parametrize("what", ["subject", "photograph", "agency"])
+async def test_a_portrait_of_a_yearbook_goes_with_whom_it_shows(
+    made: School, match: Matched, stack: RunningStack, astronaut: bytes, what: str
+) -> None:
+    client = made.client
+    begun = await match.send("POST", "/yearbook", json={})
+    task = begun.body["task_id"]
+    (portrait,) = (await client.ended(task))["results"]
+    (found,) = (await made.send("GET", "/subjects")).body["subjects"]
+    assert portrait["filename"] == str(found["id"])
+    links = list(portrait["output_urls"].values())
+    assert len(links) >= 2
+    folder = stack.home / "storage" / "outputs" / str(client.account)
+    assert len([path for path in folder.rglob("*.jpg") if path.is_file()]) == len(links)
+    log = (await made.send("GET", "/access-log")).body["entries"]
+    (entry,) = [each for each in log if each["action"] == "yearbook_begun"]
+    assert entry["details"]["task"] == task
+    if what == "subject":
+        gone = await made.send("DELETE", f"/subjects/{found['id']}")
+    elif what == "photograph":
+        gone = await made.send("DELETE", f"/jobs/{match.body['job_id']}")
+    else:
+        gone = await made.send("DELETE")
+    assert gone.status == 204
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    for link in links:
+        assert (await client.send("GET", link, headers={"Authorization": ""})).status == 404
+    # what is left of the job is a list of nobody
+    packed = await client.send("GET", f"{JOBS}/{task}/archive")
+    assert packed.status == 200
+    assert zipfile.ZipFile(io.BytesIO(packed.body)).namelist() == ["receipt.csv"]
 
 
 async def test_somebody_is_erased_in_the_middle_of_a_match(made: School, astronaut: bytes) -> None:

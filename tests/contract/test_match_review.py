@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import Client, another
-from tests.contract.schools import Matched, School, nobody, portraits, school
+from tests.contract.schools import NO_PICTURE, Matched, School, nobody, portraits, school
 from tests.contract.test_errors import is_error
 
 
@@ -65,7 +65,9 @@ async def test_a_face_is_given_to_somebody_by_either_id(match: Matched, twins: S
     is_error(await match.decide(wall["file_id"], action="confirm"), 422, "INVALID_REQUEST")
 
 
-async def test_what_was_decided_is_taken_back_and_all_is_logged(match: Matched) -> None:
+async def test_what_was_decided_is_taken_back_and_all_is_logged(
+    match: Matched, twins: School
+) -> None:
     (before, *_) = await match.results()
     file = before["file_id"]
     await match.decided(file, action="confirm")
@@ -82,6 +84,17 @@ async def test_what_was_decided_is_taken_back_and_all_is_logged(match: Matched) 
     decided = [(each["action"], each["undone"]) for each in log if each["action"] != "undo"]
     assert decided == [("reassign", True), ("confirm", True)]
     assert all(each["by"].startswith("user:") for each in log)
+    ids = await subjects(match, twins)
+    given = [each["faces"] for each in log if each["action"] == "reassign"]
+    assert given == [[{"face": 0, "subject_id": ids["S3"]}]]
+
+
+async def test_nobody_is_given_a_photograph_that_was_not_read(twins: School) -> None:
+    match = await twins.match(await twins.job(NO_PICTURE))
+    (result,) = await match.results()
+    for wish in ({"action": "reassign", "student_id": "S3"}, {"action": "unmatch"}):
+        is_error(await match.decide(result["file_id"], **wish), 422, "INVALID_REQUEST")
+    assert ((await match.now())["failed"], counts(await match.now())) == (1, (0, 0, 0, 0))
 
 
 async def test_a_confirmed_photograph_becomes_a_reference_where_that_is_wished(
@@ -112,6 +125,7 @@ async def test_a_confirmed_photograph_becomes_a_reference_where_that_is_wished(
         {"action": "reassign", "subject_id": 1, "student_id": "S1"},
         {"action": "reassign", "student_id": ""},
         {"action": "undo"},
+        {"action": "confirm", "face_number": 0},
     ],
 )
 async def test_decisions_that_make_no_sense_are_refused(
@@ -144,6 +158,7 @@ async def test_what_is_not_there_is_not_found(match: Matched, twins: School) -> 
         {"cursor": "x"},
         {"class_name": "a\0b"},
         {"student_id": "a\0b"},
+        {"student_id": "S1", "subject_id": "1"},
     ],
 )
 async def test_queries_that_make_no_sense_are_refused(

@@ -39,7 +39,9 @@ async def test_subjects_are_added_and_changed_by_their_student_id(made: School) 
         "created_at": one["created_at"],
     }
     again, three = await made.put(person(1, name="Another"), person(3))
-    assert (again["id"], again["name"]) == (one["id"], "Another")
+    assert (again["id"], again["name"], again["class_name"]) == (one["id"], "Another", "5A")
+    (blank,) = await made.put(person(1, name="Another", class_name=""))
+    assert (blank["id"], blank["class_name"]) == (one["id"], "")
     listed = (await made.send("GET", "/subjects")).body
     assert [each["id"] for each in listed["subjects"]] == [one["id"], two["id"], three["id"]]
     assert listed["next_cursor"] is None
@@ -139,11 +141,59 @@ async def test_a_subject_is_shown_changed_and_removed(made: School) -> None:
     changed = await made.send("PATCH", path, json={"name": "Bo", "class_name": "6B"})
     assert (changed.body["name"], changed.body["class_name"]) == ("Bo", "6B")
     assert (await made.send("GET", path)).body == changed.body
-    for wrong in ({"name": ""}, {"name": None}, {"class_name": "x" * 101}):
+    url = "https://example.com/bo.jpg"
+    more = await made.send("PATCH", path, json={"reference_photo_url": url})
+    assert (more.status, more.body) == (200, changed.body | {"references": 1})
+    (reference,) = (await made.send("GET", f"{path}/references")).body["references"]
+    assert (reference["source_url"], reference["state"]) == (url, "waiting")
+    for wrong in (
+        {"name": ""},
+        {"name": None},
+        {"class_name": "x" * 101},
+        {"name": "Cy", "reference_photo_url": "bo.jpg"},
+        {"name": "Cy", "reference_photo_url": ""},
+        {"name": "Cy", "student_id": "S2"},
+    ):
         is_error(await made.send("PATCH", path, json=wrong), 422, "INVALID_REQUEST")
+    assert (await made.send("GET", path)).body == more.body
     assert (await made.send("DELETE", path)).status == 204
     for method in ("GET", "DELETE"):
         is_error(await made.send(method, path), 404, "NOT_FOUND")
+
+
+async def test_a_change_of_what_cannot_be_changed_is_refused(made: School) -> None:
+    subject, job = await made.person("S1"), await made.job()
+    for path in ("", f"/jobs/{job}", f"/subjects/{subject}"):
+        before = (await made.send("GET", path)).body
+        answer = await made.send("PATCH", path, json={"name": "Other", "colour": "blue"})
+        is_error(answer, 422, "INVALID_REQUEST")
+        assert "colour" in answer.body["message"]
+        assert (await made.send("GET", path)).body == before
+
+
+async def test_many_subjects_are_refused_together_or_not_at_all(made: School) -> None:
+    id_ = await made.person("S0550")
+    urls = [f"https://example.com/{number}.jpg" for number in range(50)]
+    path = f"/subjects/{id_}/references"
+    assert (await made.send("POST", path, json={"image_urls": urls})).status == 201
+    people = [person(number) for number in range(600)]
+    people[550]["reference_photo_url"] = "https://example.com/more.jpg"
+    is_error(
+        await made.send("POST", "/subjects", json={"subjects": people}), 422, "INVALID_REQUEST"
+    )
+    assert (await made.shown())["subjects"] == 1
+    people[550]["reference_photo_url"] = urls[0]
+    assert len(await made.put(*people)) == 600
+
+
+async def test_a_roster_without_classes_leaves_them_as_they_are(made: School) -> None:
+    await made.put({"student_id": "S1", "name": "An", "class_name": "5A"})
+    answer = await made.send("POST", "/subjects", data=roster(b"Student ID,Name\nS1,An Nguyen\n"))
+    (found,) = answer.body["subjects"]
+    assert (found["name"], found["class_name"]) == ("An Nguyen", "5A")
+    data = b"Student ID,Name,Class\nS1,An Nguyen,\n"
+    (found,) = (await made.send("POST", "/subjects", data=roster(data))).body["subjects"]
+    assert found["class_name"] == ""
 
 
 async def test_a_csv_of_subjects_with_reference_photographs_is_taken(made: School) -> None:

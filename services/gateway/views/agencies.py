@@ -84,7 +84,7 @@ class CreateAgencyBody(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: Days = 365
 
 
-class ChangeAgencyBody(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeAgencyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays."""
 
     name: Title | UnsetType = UNSET

@@ -37,6 +37,7 @@ from services.gateway.queries import identifier, whole_number
 from services.gateway.resources import BUS, STORAGE, STREAMS
 from services.gateway.streaming import Stream
 from services.gateway.views.shapes import ASKING, ErrorBody
+from services.gateway.yearbookjobs import still_there
 
 operations = Operations("Jobs")
 
@@ -202,7 +203,11 @@ async def archive(request: web.Request) -> web.StreamResponse:
         raise Problem(409, "NO_ARCHIVE", "only the files of face crop jobs come as an archive")
     if not found.closed:
         raise Problem(409, "JOB_NOT_ENDED", "the archive is there once the job has ended")
-    pieces = archives.of_portraits(request.app[STORAGE], all_items(request, found))
+    storage, items = request.app[STORAGE], all_items(request, found)
+    if "match" in found.details:
+        # of a yearbook: some may have been erased since, with whom they show
+        items = still_there(storage, items)
+    pieces = archives.of_portraits(storage, items)
     return await downloads.send(request, pieces, "application/zip", f"{found.id}.zip")
 
 

@@ -43,14 +43,14 @@ _MOST_MATCHES = 200
 _ANSWERS = {404: ErrorBody, **ASKING}
 
 
-class MatchJobBody(msgspec.Struct, frozen=True, kw_only=True):
+class MatchJobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which photographs to match, all of a job or some, and by what."""
 
     agency_id: AgencyId
     job_id: ShootId | None = None
     """All photographs of this job."""
     file_ids: Annotated[list[FileId], Meta(max_length=MOST_FILES)] | None = None
-    """Or these photographs of the agency."""
+    """Or these photographs of the agency; one that is named twice is matched and paid for once."""
     threshold: Threshold = 0.85
     """The score, on the scale of 0 to 1, from which a face is taken for somebody's."""
     class_name: Line | None = None
@@ -155,7 +155,7 @@ async def match_job(request: web.Request) -> web.Response:
     wish = Wish(
         agency=body.agency_id,
         shoot=body.job_id,
-        files=body.file_ids,
+        files=None if body.file_ids is None else list(dict.fromkeys(body.file_ids)),
         threshold=body.threshold,
         options=MatchOptions(
             class_name=body.class_name,

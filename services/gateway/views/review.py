@@ -26,13 +26,13 @@ from proto.matching.results import (
     Reason,
     Who,
 )
-from proto.matching.subjects import GetSubjects
+from proto.matching.subjects import GetSubject, GetSubjects
 from proto.qr import StudentId
 from services.gateway.ended import links
 from services.gateway.operations import Operations, Parameter, read_json
 from services.gateway.portraits import ErrorOfOne, Links
 from services.gateway.problems import Problem, json_response
-from services.gateway.queries import HIGHEST_NUMBER, checked, whole_number
+from services.gateway.queries import HIGHEST_NUMBER, checked, number_in_query, whole_number
 from services.gateway.resources import BUS
 from services.gateway.views.matching import MATCH
 from services.gateway.views.shapes import ASKING, ERROR_ANSWERS, ErrorBody
@@ -113,7 +113,7 @@ class MatchResultsBody(msgspec.Struct, frozen=True, kw_only=True):
     """Send it as `cursor` for the next page; null on the last."""
 
 
-class DecideBody(msgspec.Struct, frozen=True, kw_only=True):
+class DecideBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is in a photograph."""
 
     action: Action
@@ -128,12 +128,23 @@ class DecideBody(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the photograph becomes a further reference of whom it was given to."""
 
 
+class DecidedFaceBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A face that was decided on."""
+
+    face: int
+    subject_id: SubjectId | None
+    """Whom it was given to; null for nobody, and for who was erased since."""
+
+
 class DecisionBody(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody decided."""
 
     action: Action
     face: int | None
+    """Which face it was about; null where it was several, and of what was taken back."""
     subject_id: SubjectId | None
+    faces: list[DecidedFaceBody]
+    """Every face that was decided on, and whom each was given to."""
     by: str
     """user:<id>, key:<id> or service."""
     at: datetime
@@ -155,6 +166,7 @@ class DecisionsBody(msgspec.Struct, frozen=True, kw_only=True):
         Parameter("state", "query", "Only photographs that stand so", FileState),  # type: ignore[arg-type] # msgspec describes it
         Parameter("class_name", "query", "Only photographs of subjects of this class"),
         Parameter("student_id", "query", "Only photographs of this subject"),
+        Parameter("subject_id", "query", "The same by the subject's id", int),
         Parameter(
             "limit", "query", f"Results on a page, 1 to {_MOST_RESULTS}; 100 if left out", int
         ),
@@ -172,8 +184,12 @@ async def results(request: web.Request) -> web.Response:
         "after": whole_number(request, "cursor", HIGHEST_NUMBER) or 0,
         "limit": whole_number(request, "limit", _MOST_RESULTS) or 100,
     }
+    if "student_id" in request.query and "subject_id" in request.query:
+        raise Problem(422, "INVALID_REQUEST", "send subject_id or student_id, not both")
     if "student_id" in request.query:
         told["subject_id"] = await _subject(request, about, request.query["student_id"])
+    elif "subject_id" in request.query:
+        told["subject_id"] = await _known(request, about)
     page = await request.app[BUS].request(checked(told, GetResults))
     cursor = None if page.next_after is None else str(page.next_after)
     shown = [await _shown(links(request), each) for each in page.results]
@@ -238,6 +254,7 @@ async def decisions(request: web.Request) -> web.Response:
             action=each.action,
             face=each.face,
             subject_id=each.subject,
+            faces=[DecidedFaceBody(face=face.face, subject_id=face.subject) for face in each.faces],
             by=each.by,
             at=each.at,
             undone=each.undone,
@@ -289,6 +306,15 @@ async def _subject(request: web.Request, about: OfMatch, student_id: str) -> Sub
     if not found.subjects:
         raise NotFound("there is no subject with this student_id in the agency")
     return found.subjects[0].id
+
+
+async def _known(request: web.Request, about: OfMatch) -> SubjectId:
+    """Return the subject of the match's agency that the query names. Raises NotFound."""
+    subject = SubjectId(number_in_query(request, "subject_id"))
+    bus = request.app[BUS]
+    match = await bus.request(GetMatch(**about))
+    await bus.request(GetSubject(**asking(request), agency=match.agency, subject_id=subject))
+    return subject
 
 
 async def _shown(to: Links, found: FileResult) -> MatchResultBody:

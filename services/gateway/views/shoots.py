@@ -52,7 +52,7 @@ class CreateAgencyJobBody(msgspec.Struct, frozen=True, kw_only=True):
     status: ShootState = "draft"
 
 
-class ChangeAgencyJobBody(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeAgencyJobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays."""
 
     name: Title | UnsetType = UNSET

@@ -9,8 +9,17 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from proto.agencies import MOST_IN_MESSAGE, MOST_REFERENCES, NewSubject, Subject, SubjectId
+from proto.agencies import (
+    MOST_IN_MESSAGE,
+    MOST_REFERENCES,
+    MOST_SUBJECTS,
+    NewSubject,
+    Subject,
+    SubjectId,
+)
+from proto.errors import InvalidRequest
 from proto.ids import StorageKey
+from proto.matching.agencies import GetAgency
 from proto.matching.subjects import (
     ChangeSubject,
     EraseSubject,
@@ -71,7 +80,8 @@ class SubjectToPut(msgspec.Struct, frozen=True, kw_only=True):
 
     student_id: StudentId
     name: Name
-    class_name: Line = ""
+    class_name: Line | UnsetType = UNSET
+    """Left out, the class of who is known stays as it is; "" for none."""
     reference_photo_url: Annotated[str, Meta(max_length=4096)] | None = None
     """http or https on a public address; fetched when references are built."""
     reference_photo_urls: Annotated[list[Url], Meta(max_length=MOST_REFERENCES)] = []
@@ -93,11 +103,13 @@ class PutSubjectsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     problems_total: int = 0
 
 
-class ChangeSubjectBody(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeSubjectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays."""
 
     name: Name | UnsetType = UNSET
     class_name: Line | UnsetType = UNSET
+    reference_photo_url: Url | UnsetType = UNSET
+    """A further reference; one that the subject has already stays as it is."""
 
 
 @operations.add(
@@ -140,7 +152,10 @@ async def subjects(request: web.Request) -> web.Response:
     scope="matching",
 )
 async def put(request: web.Request) -> web.Response:
-    """Add subjects, or change those whose student_id is known: JSON, or a CSV or XLSX file."""
+    """Add subjects, or change those whose student_id is known: JSON, or a CSV or XLSX file.
+
+    All of them or none, as long as nobody else changes the agency at the same moment.
+    """
     about = of_agency(request)
     if request.content_type == "application/json":
         at_most = request.app[SETTINGS].max_url_list_bytes
@@ -182,9 +197,13 @@ async def subject(request: web.Request) -> web.Response:
     scope="matching",
 )
 async def change(request: web.Request) -> web.Response:
-    """Change a subject's name or class."""
+    """Change a subject's name or class, or add a reference by its URL."""
     about = of_subject(request)
-    told: dict[str, Any] = msgspec.structs.asdict(await read_json(request, ChangeSubjectBody))
+    body = await read_json(request, ChangeSubjectBody)
+    told: dict[str, Any] = {"name": body.name, "class_name": body.class_name}
+    if not isinstance(body.reference_photo_url, UnsetType):
+        must_be_urls([body.reference_photo_url])
+        told["reference_urls"] = [body.reference_photo_url]
     return json_response(
         subject_body(await request.app[BUS].request(ChangeSubject(**about, **told)))
     )
@@ -253,11 +272,31 @@ async def _put(
         most=MOST_IN_MESSAGE,
         most_bytes=_MOST_BYTES,
     )
+    if len(cut) > 1:
+        await _try(request, about, cut)
     for part in cut:
         ask = PutSubjects(**about, subjects=part)
         page = await request.app[BUS].request(ask, _PUTTING_SECONDS)
         found += [subject_body(each) for each in page.subjects]
     return found
+
+
+async def _try(
+    request: web.Request, about: OfAgency, parts_of_all: Sequence[list[NewSubject]]
+) -> None:
+    """Have refused what one of several messages would be refused for, before any is sent.
+
+    Raises as PutSubjects.
+    """
+    bus = request.app[BUS]
+    new = 0
+    for part in parts_of_all:
+        known = await bus.request(
+            PutSubjects(**about, subjects=part, only_try=True), _PUTTING_SECONDS
+        )
+        new += len(part) - len(known.subjects)
+    if (await bus.request(GetAgency(**about))).subjects + new > MOST_SUBJECTS:
+        raise InvalidRequest(f"an agency has at most {MOST_SUBJECTS} subjects")
 
 
 def _wished(sent: SubjectToPut) -> NewSubject:
@@ -285,7 +324,8 @@ def _of_roster(roster: RosterBody) -> list[NewSubject]:
         NewSubject(
             student_id=each.student_id,
             name=each.name,
-            class_name=each.class_name,
+            # without a column of classes the roster says nothing about them
+            class_name=each.class_name if roster.columns.get("class_name") else UNSET,
             reference_urls=[each.reference_photo_url] if each.reference_photo_url else [],
         )
         for each in roster.subjects

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kit.bus import Bus
 from kit.database import Pool
 from kit.sealing import CannotOpen, Vault
 from proto.agencies import Agency, AgencyId
 from proto.errors import NotFound
-from proto.matching.agencies import WithdrawConsent
+from proto.matching.agencies import ChangeAgency, EraseAgency, WithdrawConsent
 from proto.matching.subjects import EraseReference, EraseSubject
 from services.matching import gallery as galleries
+from services.matching.forgetting import Forgetting
 from services.matching.gallery import Galleries, Gallery, Whose
 from services.matching.sealed import of_reference
 from tests.integration.jobs.book import until
@@ -201,6 +203,53 @@ async def test_what_nobody_asks_for_is_dropped(day: Day, pool: Pool, vault: Vaul
     await kept.get(whose(day, agency))
     assert kept.kept_bytes > 0
     await kept.close()
+
+
+async def test_what_was_erased_leaves_the_memory_of_all_replicas(
+    day: Day, kept: Galleries, bus: Bus
+) -> None:
+    replica = Forgetting(bus, kept)
+    await replica.listen()
+    agency, subjects = await day.agency(3)
+    other, _ = await day.agency(1)
+    (reference,) = await day.studio.references(agency, subjects[1])
+    erasures: list[tuple[Any, dict[str, Any]]] = [
+        (EraseSubject, {"subject_id": subjects[0].id}),
+        (EraseReference, {"subject_id": subjects[1].id, "reference": reference.id}),
+        (ChangeAgency, {"mode": "cards"}),
+        (WithdrawConsent, {}),
+        (EraseAgency, {}),
+    ]
+    await kept.get(whose(day, other))
+    others_bytes = kept.kept_bytes
+
+    async def is_forgotten() -> bool:
+        return kept.kept_bytes == others_bytes
+
+    for kind, fields in erasures:
+        await kept.get(whose(day, agency))
+        assert kept.kept_bytes > others_bytes
+        await day.studio.ask(kind, agency.id, **fields)
+        await until(is_forgotten)
+    await replica.stop()
+
+
+async def test_what_is_being_loaded_while_somebody_is_erased_is_not_kept(
+    day: Day, kept: Galleries, pool: Pool
+) -> None:
+    agency, _ = await day.agency(2)
+
+    async def waits() -> bool:
+        waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+        return bool(await pool.fetchval(waiting))
+
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE matching.reference_photos")
+        loading = asyncio.create_task(kept.get(whose(day, agency)))
+        await until(waits)
+        kept.forget(day.studio.account, agency.id)
+    assert people(await loading)
+    assert kept.kept_bytes == 0
 
 
 async def test_who_stops_waiting_does_not_stop_the_others(

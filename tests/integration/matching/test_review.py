@@ -10,7 +10,7 @@ from proto.agencies import Agency, File, Subject, SubjectId
 from proto.errors import InvalidRequest, NotFound
 from proto.matching.agencies import ChangeAgency
 from proto.matching.matches import Match
-from proto.matching.results import Decision, FileResult, GetDecisions
+from proto.matching.results import DecidedFace, Decision, FileResult, GetDecisions
 from proto.matching.subjects import EraseReference, EraseSubject
 from tests.integration.matching.day import Day, portrait, told, whose
 from tests.integration.matching.found import gallery
@@ -122,17 +122,51 @@ async def test_two_faces_are_not_the_same_subjects(day: Day) -> None:
 
 
 async def test_somebody_is_recognised_where_no_face_was_seen(day: Day) -> None:
-    _, (ann, *_), match, (empty, broken) = await matched(day, picture(), b"broken")
-    for file, state in ((empty, "unmatched"), (broken, "failed")):
-        before = await day.result(match, file)
-        assert before.state == state
-        for action in ("confirm", "unmatch"):
-            with pytest.raises(InvalidRequest):
-                await day.decide(match, file, action)
-        after = await day.decide(match, file, "reassign", subject_id=ann.id)
-        assert (after.state, whose(after)) == ("matched", [ann.id])
-        assert [(each.number, each.box) for each in after.faces] == [(-1, None)]
-        assert await day.decide(match, file, "undo") == before
+    _, (ann, *_), match, (empty,) = await matched(day, picture())
+    before = await day.result(match, empty)
+    assert before.state == "unmatched"
+    for action in ("confirm", "unmatch"):
+        with pytest.raises(InvalidRequest):
+            await day.decide(match, empty, action)
+    after = await day.decide(match, empty, "reassign", subject_id=ann.id)
+    assert (after.state, whose(after)) == ("matched", [ann.id])
+    assert [(each.number, each.box) for each in after.faces] == [(-1, None)]
+    assert await day.decide(match, empty, "undo") == before
+
+
+async def test_nobody_is_put_into_a_photograph_that_was_not_read(day: Day) -> None:
+    _, (ann, *_), match, (broken,) = await matched(day, b"broken")
+    before = await day.result(match, broken)
+    wishes: list[tuple[str, dict[str, Any]]] = [
+        ("confirm", {}),
+        ("unmatch", {}),
+        ("undo", {}),
+        ("reassign", {"subject_id": ann.id}),
+    ]
+    for action, fields in wishes:
+        with pytest.raises(InvalidRequest, match="not read"):
+            await day.decide(match, broken, action, **fields)
+    assert await day.result(match, broken) == before
+    now = await day.match(match.id)
+    assert (now.matched, now.failed, now.reviewed) == (0, 1, 0)
+
+
+async def test_it_is_written_down_whom_each_of_several_faces_was_given_to(day: Day) -> None:
+    both = picture(face(1, doubts=["small_face"]), face(2, x=900, doubts=["small_face"]))
+    agency, (ann, ben, _), match, (file,) = await matched(day, both)
+    await day.decide(match, file, "confirm")
+    await day.decide(match, file, "unmatch", face=1)
+    await day.decide(match, file, "undo")
+    undo, one, several = await decisions(day, match, file)
+    assert (undo.action, undo.faces) == ("undo", [])
+    assert one.faces == [DecidedFace(face=1, subject=None)]
+    assert (several.face, several.subject) == (None, None)
+    given = [DecidedFace(face=0, subject=ann.id), DecidedFace(face=1, subject=ben.id)]
+    assert several.faces == given
+    # and of who was erased it is not said any more
+    await day.studio.ask(EraseSubject, agency.id, subject_id=ann.id)
+    *_, left = await decisions(day, match, file)
+    assert left.faces == [DecidedFace(face=0, subject=None), given[1]]
 
 
 async def test_what_makes_no_sense_is_refused(day: Day) -> None:

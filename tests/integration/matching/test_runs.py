@@ -10,7 +10,6 @@ import pytest
 from kit.database import Pool
 from proto.agencies import FileId, MatchId, ShootId
 from proto.errors import (
-    ConsentMissing,
     InvalidRequest,
     MatchRunning,
     NoReferences,
@@ -124,6 +123,15 @@ async def test_files_of_several_shoots_go_together(day: Day) -> None:
     assert (page.files, page.next_after) == ([(chosen[1], "a.jpg")], None)
 
 
+async def test_a_file_that_is_named_twice_is_matched_once(day: Day) -> None:
+    agency, _ = await day.agency()
+    _, (one, two) = await day.portraits(agency, 1, 2)
+    match = await day.prepare(agency.id, [two.id, one.id, two.id])
+    assert match.total == 2
+    page = await day.studio.ask(GetMatchFiles, match=match.id)
+    assert [file for file, _ in page.files] == [one.id, two.id]
+
+
 async def test_only_a_class_is_looked_for(day: Day) -> None:
     agency, _ = await day.agency(2)
     cat, *_ = await day.studio.subjects(agency, new_subject(3, class_name="4A"))
@@ -154,7 +162,6 @@ async def test_what_cannot_be_matched_is_refused(day: Day, pool: Pool) -> None:
     await refused(InvalidRequest, "either a shoot or photographs", shoot=shoot.id, files=[file])
     await refused(InvalidRequest, "no photographs", shoot=empty.id)
     await refused(InvalidRequest, "no photographs", files=[])
-    await refused(InvalidRequest, "named twice", files=[file, file])
     await refused(NotFound, "not there, or not of this agency", files=[file, others[0].id])
     await refused(NotFound, "not there, or not of this agency", files=[FileId(2**62)])
     await refused(NotFound, "no such shoot", shoot=ShootId(2**62))
@@ -175,16 +182,24 @@ async def test_what_cannot_be_matched_is_refused(day: Day, pool: Pool) -> None:
 async def test_there_must_be_something_to_compare_with(day: Day) -> None:
     silent = await day.studio.agency()
     shoot, _ = await day.portraits(silent, 1)
-    with pytest.raises(ConsentMissing):
+    with pytest.raises(NoReferences, match="note that its people agreed"):
         await day.prepare(silent.id, shoot=shoot.id)
     agency, _ = await day.agency(0)
     shoot, _ = await day.portraits(agency, 1)
-    with pytest.raises(NoReferences):
+    with pytest.raises(NoReferences, match="compare with; build its references first"):
         await day.prepare(agency.id, shoot=shoot.id)
     await day.people(agency, 1)
     await day.prepare(agency.id, shoot=shoot.id)
     await day.studio.ask(WithdrawConsent, agency.id)
-    with pytest.raises(ConsentMissing):
+    with pytest.raises(NoReferences):
+        await day.prepare(agency.id, shoot=shoot.id)
+
+
+async def test_that_there_are_no_references_is_known_without_the_face_reader(day: Day) -> None:
+    agency, _ = await day.agency(0)
+    shoot, _ = await day.portraits(agency, 1)
+    day.reader.away = True
+    with pytest.raises(NoReferences):
         await day.prepare(agency.id, shoot=shoot.id)
 
 

@@ -46,8 +46,30 @@ async def test_who_is_known_is_changed(studio: Studio) -> None:
     first = await studio.subject(agency, 1, class_name="9B")
     await studio.subject(agency, 2)
     made = await studio.subjects(agency, new_subject(1, name="Other"), new_subject(3))
-    assert (made[0].id, made[0].name, made[0].class_name) == (first.id, "Other", "")
+    # a class that is not given stays, and one that is empty does not
+    assert (made[0].id, made[0].name, made[0].class_name) == (first.id, "Other", "9B")
+    assert made[1].class_name == ""
+    (blank,) = await studio.subjects(agency, new_subject(1, class_name=""))
+    assert (blank.id, blank.class_name) == (first.id, "")
     assert len(await studio.everybody(agency)) == 3
+
+
+async def test_what_is_only_tried_changes_nothing(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agency = await studio.agency()
+    known = await studio.subject(agency, 1, reference_urls=[URL])
+    sent = [new_subject(1, name="Other", reference_urls=[f"{URL}?1"]), new_subject(2)]
+    tried = await studio.ask(PutSubjects, agency.id, subjects=sent, only_try=True)
+    assert tried.subjects == [known]
+    assert await studio.everybody(agency) == [known]
+    monkeypatch.setattr(references, "MOST_REFERENCES", 1)
+    with pytest.raises(InvalidRequest, match="S-00001"):
+        await studio.ask(PutSubjects, agency.id, subjects=sent, only_try=True)
+    assert await studio.everybody(agency) == [known]
+    await studio.ask(ChangeAgency, agency.id, archived=True)
+    with pytest.raises(InvalidRequest, match="archived"):
+        await studio.ask(PutSubjects, agency.id, subjects=sent, only_try=True)
 
 
 async def test_two_agencies_may_have_the_same_student_ids(studio: Studio) -> None:
@@ -108,6 +130,30 @@ async def test_what_is_given_changes_and_nothing_else(studio: Studio) -> None:
     changed = await studio.ask(ChangeSubject, agency.id, subject_id=made.id, name="Other")
     assert (changed.name, changed.class_name) == ("Other", "")
     assert await studio.ask(ChangeSubject, agency.id, subject_id=made.id) == changed
+
+
+async def test_a_change_may_bring_references(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agency = await studio.agency()
+    made = await studio.subject(agency, class_name="9B")
+
+    async def change(*urls: str, **more: Any) -> Any:
+        wish = {"subject_id": made.id, "reference_urls": list(urls), **more}
+        return await studio.ask(ChangeSubject, agency.id, **wish)
+
+    changed = await change(URL, f"{URL}?1", URL)
+    assert (changed.name, changed.class_name, changed.references) == (made.name, "9B", 2)
+    assert (await change(URL)).references == 2
+    with pytest.raises(InvalidRequest, match="http"):
+        await change("ftp://example.com/a.jpg", name="Other")
+    monkeypatch.setattr(references, "MOST_REFERENCES", 2)
+    with pytest.raises(InvalidRequest, match="at most 2"):
+        await change(f"{URL}?2", name="Other")
+    await studio.ask(ChangeAgency, agency.id, archived=True)
+    with pytest.raises(InvalidRequest, match="archived"):
+        await change(URL, name="Other")
+    assert await studio.everybody(agency) == [changed]
 
 
 async def test_urls_become_references_once(studio: Studio) -> None:

@@ -138,6 +138,22 @@ def test_whom_only_the_card_knows_comes_first() -> None:
     assert [each.subject for each in only.candidates] == [ANN, BEN, 7]
 
 
+@pytest.mark.parametrize(
+    ("largest", "reason"),
+    [
+        (scored(0, "unmatched", (), (ANN, 0.41), (BEN, 0.2)), "low_score"),
+        (scored(0, "unmatched", (), (BEN, 0.41), (ANN, 0.2)), "sequence_conflict"),
+        # such as where the match is about a class that Ann is not in
+        (face("unmatched"), "card_only"),
+    ],
+)
+def test_a_card_conflicts_with_whom_it_does_not_name_and_with_nobody_else(
+    largest: Decided, reason: Reason
+) -> None:
+    (only,) = against_cards([largest], card(ANN), [ANN])
+    assert (only.state, only.reasons, only.best) == ("needs_review", (reason,), ANN)
+
+
 def test_a_card_without_a_face_is_to_be_looked_at() -> None:
     answers = against_cards([], [unknown_to_faces(ANN), unknown_to_faces(BEN)], [])
     assert [each.number for each in answers] == [-1, -2]
