@@ -16,6 +16,7 @@ from proto.matching.subjects import (
     SubjectPage,
 )
 from services.matching import agencies, references
+from services.matching.access import note
 from services.matching.paging import that_fit
 from services.matching.photographs import checked_url, of_url
 
@@ -105,6 +106,9 @@ class Subjects:
                     for url in each.reference_urls
                 ],
             )
+            if urls := sum(len(each.reference_urls) for each in sent):
+                told = {"urls": str(urls)}
+                await note(connection, account, agency, request.by, "references_added", None, told)
             shown = await connection.fetch(THESE, account, agency, version, list(ids.values()))
         return SubjectPage(subjects=[_subject(row) for row in shown], next_after=None)
 
