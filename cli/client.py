@@ -73,6 +73,7 @@ class UnexpectedAnswer(Exception):
     """The API answered with something else than what was asked for; the message quotes it."""
 
     def __init__(self, what: str, status: int, body: bytes) -> None:
+        self.what = what
         self.status = status
         super().__init__(
             f"{what} was answered with {status}: {body[:400].decode(errors='replace')}"
@@ -90,7 +91,7 @@ class Client:
     async def login(self, email: str, password: str) -> None:
         """Get an access token for all further calls."""
         form = {"email": email, "password": password}
-        token = await self._call("POST", "/v1/account/login", Token, json=form)
+        token = await self.call("POST", "/v1/account/login", Token, json=form)
         self._headers = {"Authorization": f"Bearer {token.access_token}"}
 
     @property
@@ -100,11 +101,11 @@ class Client:
 
     async def balance(self) -> int:
         """Return the tokens that can be spent."""
-        return (await self._call("GET", "/v1/wallet", Wallet)).balance
+        return (await self.call("GET", "/v1/wallet", Wallet)).balance
 
     async def statement(self) -> list[Transaction]:
         """Return the newest transactions, newest first."""
-        page = await self._call("GET", "/v1/wallet/transactions", Transactions)
+        page = await self.call("GET", "/v1/wallet/transactions", Transactions)
         return page.transactions
 
     async def crop_upload(self, photo: bytes, filename: str, icp_type: str, enhance: bool) -> Crops:
@@ -113,12 +114,12 @@ class Client:
         form.add_field("file[]", photo, filename=filename, content_type="image/png")
         form.add_field("icp_type", icp_type)
         form.add_field("enhance", "true" if enhance else "false")
-        return await self._call("POST", "/v1/services/studio/face-crop/upload", Crops, data=form)
+        return await self.call("POST", "/v1/services/studio/face-crop/upload", Crops, data=form)
 
     async def crop_url(self, url: str, icp_type: str) -> Crops:
         """Have the photograph at a URL cropped."""
         body = {"image_url": url, "icp_type": icp_type}
-        return await self._call("POST", "/v1/services/studio/face-crop", Crops, json=body)
+        return await self.call("POST", "/v1/services/studio/face-crop", Crops, json=body)
 
     async def download(self, link: str) -> tuple[str, bytes]:
         """Return name and content of the file behind a signed link."""
@@ -129,7 +130,8 @@ class Client:
                 raise UnexpectedAnswer(f"GET {link}", response.status, content)
         return PurePosixPath(URL(link).path).name, content
 
-    async def _call(self, method: str, path: str, kind: type[Body], **sent: object) -> Body:
+    async def call(self, method: str, path: str, kind: type[Body], **sent: object) -> Body:
+        """Send a request and return the answer's body as `kind`. Raises UnexpectedAnswer."""
         async with self._session.request(
             method,
             self._url + path,
@@ -138,7 +140,7 @@ class Client:
         ) as response:
             body = await response.read()
         try:
-            if response.status == 200:
+            if response.status in (200, 201):
                 return msgspec.json.decode(body, type=kind)
         except msgspec.DecodeError:
             pass

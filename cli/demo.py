@@ -1,4 +1,4 @@
-"""`darkroom demo`: the main job on a stack of its own, from an empty home to the pictures."""
+"""`darkroom demo`: the main jobs on a stack of its own, from an empty home to what came of them."""
 
 import asyncio
 import os
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from cli import ports, postgres
 from cli.client import Client, Crops, FaceBox, Transaction, UnexpectedAnswer
+from cli.demomatch import Told, told
 from cli.errors import DemoFailed, Interrupted, tail
 from cli.home import DEFAULT, PROJECT, Home, StackCard
 from cli.progress import Progress
@@ -28,6 +29,7 @@ OUTPUT = PROJECT / "demo-output"
 
 _ICP_TYPE = "school"
 _FILENAME = "astronaut.png"
+_NAME = "Astronaut"
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TRITON_URL")
 
 
@@ -36,6 +38,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     face_box: FaceBox
     output_files: list[str]
+    match_state: str
+    match_score: float
     tokens_deducted: int
     balance_before: int
     balance_after: int
@@ -49,6 +53,7 @@ class Shown:
 
     face_box: FaceBox
     files: list[Path]
+    match: Told
     tokens: int
     before: int
     after: int
@@ -74,6 +79,8 @@ async def run() -> None:
     outcome = Outcome(
         face_box=shown.face_box,
         output_files=[str(file.relative_to(PROJECT)) for file in shown.files],
+        match_state=shown.match.state,
+        match_score=round(shown.match.score, 3),
         tokens_deducted=shown.tokens,
         balance_before=shown.before,
         balance_after=shown.after,
@@ -105,12 +112,19 @@ async def _calls(card: StackCard, photo: bytes, photo_url: str, progress: Progre
             files += await _download(client, crops[-1], name)
         progress.say(f"  {len(files)} pictures in {OUTPUT.relative_to(PROJECT)}/")
 
+        began = perf_counter()
+        match = await told(client, photo, _NAME)
+        price = f"{match.tokens} tokens, {match.transaction}"
+        progress.step("match, turned and darker", perf_counter() - began, price)
+        progress.say(f"  {match.state}: {match.name or 'nobody'}, score {match.score:.3f}")
+
         after = await client.balance()
         _show_statement("after", after, await client.statement(), progress)
     return Shown(
         face_box=crops[0].results[0].face_box,
         files=files,
-        tokens=sum(crop.tokens_deducted for crop in crops),
+        match=match,
+        tokens=sum(crop.tokens_deducted for crop in crops) + match.tokens,
         before=before,
         after=after,
     )
@@ -155,7 +169,8 @@ async def _unless_interrupted(
         return showing.result()
     except UnexpectedAnswer as error:
         # the gateway answers 503 when the engine behind it has failed
-        log = home.logs / ("facecrop.log" if error.status == 503 else "gateway.log")
+        engine = "matching.log" if "/matching/" in error.what else "facecrop.log"
+        log = home.logs / (engine if error.status == 503 else "gateway.log")
         raise DemoFailed(f"{error}\n{log} ends:\n{tail(log)}") from error
 
 

@@ -1,8 +1,9 @@
 """Who is in which photograph after review, for exports, and who is in none."""
 
-from proto.agencies import FileId, Subject, SubjectId
-from proto.matching.asking import AboutMatch, After, Limit
+from proto.agencies import FileId, ShootId, Subject, SubjectId
+from proto.matching.asking import AboutAgency, AboutMatch, After, Limit
 from proto.message import Message, Request
+from proto.qr import Line
 
 
 class Assignment(Message):
@@ -43,5 +44,19 @@ class MissingPage(Message):
 class GetMissing(Request[MissingPage], AboutMatch, subject="matching.missing"):
     """List the subjects of the agency (or of the match's class) that no photograph is given to."""
 
+    after: After = ""
+    limit: Limit = 500
+
+
+class GetMissingOfAgency(Request[MissingPage], AboutAgency, subject="matching.missing-of-agency"):
+    """List the subjects of an agency that no photograph of any match that has ended is given to.
+
+    Of a photograph the latest match counts that has read it: one over a class for those in it.
+    """
+
+    shoot: ShootId | None = None
+    """Only photographs of this shoot."""
+    class_name: Line | None = None
+    """Only subjects of this class."""
     after: After = ""
     limit: Limit = 500

@@ -2,7 +2,7 @@
 
 from proto.agencies import AgencyId, ReferenceId, SubjectId
 from proto.ids import AccountId
-from proto.matching.asking import AboutAgency
+from proto.matching.asking import AboutAgency, Position
 from proto.message import Message, Request
 
 REFERENCE_KIND = "face_reference"
@@ -49,8 +49,10 @@ class ReferencesBuilt(Message):
     waiting: int
     """Still to be embedded, or to be embedded anew."""
     problems: list[ReferenceProblem]
-    """At most MOST_IN_MESSAGE."""
+    """By reference, at most MOST_IN_MESSAGE."""
     problems_total: int
+    next_after: int | None = None
+    """Behind which reference the problems go on."""
 
 
 class BuildReferences(Request[ReferencesBuilt], AboutAgency, subject="matching.build-references"):
@@ -61,6 +63,9 @@ class GetReferencesBuilt(
     Request[ReferencesBuilt], AboutAgency, subject="matching.references-built"
 ):
     """Ask how the references of an agency stand."""
+
+    after: Position = 0
+    """Only problems of references behind this one."""
 
 
 class EmbedReference(Message):

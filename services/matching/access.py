@@ -1,6 +1,7 @@
 """The access log: who did what with what is known of people."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 from asyncpg import Record
@@ -10,11 +11,29 @@ from proto.agencies import AccessEntry, AgencyId, SubjectId
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId
 from proto.matching.agencies import AccessLog, GetAccessLog, NoteAccess
+from proto.matching.asking import AboutAgency, AboutMatch
 from services.matching.paging import that_fit
 
 NOTE = """
 INSERT INTO matching.access_log (account_id, agency_id, subject_id, action, done_by, details)
 VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+NOTED = """
+SELECT EXISTS (
+    SELECT FROM matching.access_log
+    WHERE account_id = $1 AND agency_id = $2 AND action = $4 AND done_by = $3
+      AND at > now() - interval '1 hour')
+"""
+
+ONE_AT_A_TIME = """
+SELECT pg_advisory_xact_lock(
+    hashtextextended(concat_ws(' ', 'matching.access_log', $1::uuid, $2::bigint, $3::text), 0))
+"""
+"""Two looks at the same moment do not see each other's entries."""
+
+AGENCY_OF_MATCH = """
+SELECT agency_id FROM matching.matches WHERE account_id = $1 AND id = $2
 """
 
 PAGE = """
@@ -40,6 +59,9 @@ SERVICE = "service"
 """Who does what nobody asked for, such as the sweep."""
 
 _MOST_BYTES = 4_000
+
+View = Literal["results_viewed", "subjects_viewed", "references_viewed"]
+"""What was looked at, with names and links: in the log once an hour for each who looks."""
 
 
 async def note(
@@ -74,6 +96,33 @@ class Access:
         return AccessLog(
             entries=entries, next_before=rows[len(entries) - 1]["id"] if more else None
         )
+
+    async def viewed(self, request: AboutAgency | AboutMatch, view: View) -> None:
+        """Write down that somebody looks, unless that was within the last hour.
+
+        Comes before anything is shown. What is not the account's is not noted; whoever shows it
+        says that it is not there.
+        """
+        account, agency = request.account, await self._agency(request)
+        if agency is None:
+            return
+        what = account, agency, request.by, view
+        if await self._pool.fetchval(NOTED, *what):
+            return
+        async with self._pool.acquire() as connection, connection.transaction():
+            if not await connection.fetchval(AGENCY, account, agency):
+                return
+            await connection.execute(ONE_AT_A_TIME, account, agency, request.by)
+            if not await connection.fetchval(NOTED, *what):
+                await note(connection, *what)
+
+    async def _agency(self, request: AboutAgency | AboutMatch) -> AgencyId | None:
+        if isinstance(request, AboutAgency):
+            return request.agency
+        found: AgencyId | None = await self._pool.fetchval(
+            AGENCY_OF_MATCH, request.account, request.match
+        )
+        return found
 
     async def note(self, request: NoteAccess) -> None:
         """Write down what was done elsewhere. Raises NotFound, InvalidRequest."""

@@ -91,7 +91,8 @@ FROM matching.reference_photos AS photo
 JOIN matching.subjects AS subject
     ON (subject.account_id, subject.id) = (photo.account_id, photo.subject_id)
 WHERE photo.account_id = $1 AND photo.agency_id = $2 AND photo.state = 'failed'
-ORDER BY subject.student_id, photo.id LIMIT $3
+  AND photo.id > $4
+ORDER BY photo.id LIMIT $3
 """
 
 _AT_ONCE = 4
@@ -155,7 +156,7 @@ class Building:
                 await self._note_built(request, made)
         return await self.built(request, made)
 
-    async def built(self, request: AboutAgency, made: int = 0) -> ReferencesBuilt:
+    async def built(self, request: AboutAgency, made: int = 0, after: int = 0) -> ReferencesBuilt:
         """Return how the references of an agency stand. Raises NotFound."""
         whose = request.account, request.agency
         await agencies.check_there(self._pool, *whose)
@@ -163,14 +164,16 @@ class Building:
         counts = await self._pool.fetchrow(COUNTS, *whose, version)
         if counts is None:
             raise AssertionError("an aggregate has a row")
-        rows = await self._pool.fetch(PROBLEMS, *whose, MOST_IN_MESSAGE)
-        problems = [ReferenceProblem(**row) for row in rows]
+        rows = await self._pool.fetch(PROBLEMS, *whose, MOST_IN_MESSAGE + 1, after)
+        problems = [ReferenceProblem(**row) for row in rows[:MOST_IN_MESSAGE]]
+        problems = problems[: that_fit(problems)]
         return ReferencesBuilt(
             created=made,
             embedded=counts["embedded"],
             waiting=counts["waiting"],
-            problems=problems[: that_fit(problems)],
+            problems=problems,
             problems_total=counts["failed"],
+            next_after=problems[-1].reference if len(rows) > len(problems) else None,
         )
 
     async def work(self, data: bytes) -> Succeeded | Failed:

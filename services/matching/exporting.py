@@ -1,5 +1,6 @@
 """Everything that is known of a subject, written down for whoever may ask to see it."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,17 +58,35 @@ ORDER BY results.match_id, results.file_id
 
 DECISIONS = """
 SELECT decisions.match_id, decisions.file_id, decisions.action, decisions.face,
-    decisions.decided_by, decisions.decided_at, decisions.undone_at
+    decisions.faces @> jsonb_build_array(jsonb_build_object('subject', $3::bigint))
+        AS given_to_subject,
+    decisions.reference_id, decisions.decided_by, decisions.decided_at, decisions.undone_at,
+    decisions.before
 FROM matching.decisions JOIN matching.matches ON matches.id = decisions.match_id
 WHERE matches.account_id = $1 AND matches.agency_id = $2 AND decisions.account_id = $1
-  AND decisions.subject_id = $3
+  AND (decisions.faces @> jsonb_build_array(jsonb_build_object('subject', $3::bigint))
+    OR jsonb_path_exists(
+    decisions.before,
+    '$.faces[*] ? (@.subject_id == $whom || @.candidates[*].subject == $whom)',
+    jsonb_build_object('whom', $3::bigint)))
 ORDER BY decisions.id
 """
+"""Also those that took a face away from somebody, or gave one to others for whom they came into
+question."""
 
 ACCESS = """
 SELECT at, done_by, action, details FROM matching.access_log
 WHERE account_id = $1 AND agency_id = $2 AND subject_id = $3 ORDER BY id
 """
+
+NOT_INCLUDED = (
+    "The numbers of embeddings: has_embedding says that there is one, and embedder what made it.",
+    "Rosters, cards and sheets of QR jobs: GET /v1/services/studio/qr/jobs/{job_id}/subjects.",
+    "Portraits cut for a yearbook and other face crops: they are results of their jobs.",
+    "Who else came into question for a face, and whom a decision was about besides the subject.",
+    "Entries of the access log about the agency as a whole, such as matches and exports.",
+)
+"""Told in the export itself, so that nobody takes it for more than it is."""
 
 _JSON_COLUMNS = frozenset({"box", "face_box", "details"})
 
@@ -82,6 +101,8 @@ class Exporting:
     async def export(self, request: ExportSubject) -> SubjectExport:
         """Write what is known of a subject where it was asked for.
 
+        `key` says where each photograph lies in storage; whoever hands the export out makes links
+        of these.
         Raises NotFound, InvalidRequest for another place, Unavailable when the storage is away.
         """
         key = request.key
@@ -117,8 +138,11 @@ async def _known(
         ],
         "results": [_result(each, subject) for each in results],
         "cards": [_plain(each) for each in await connection.fetch(CARDS, *whose)],
-        "decisions": [_plain(each) for each in await connection.fetch(DECISIONS, *whose)],
-        "access": [_plain(each) for each in await connection.fetch(ACCESS, *whose)],
+        "decisions": [
+            _decision(each, subject) for each in await connection.fetch(DECISIONS, *whose)
+        ],
+        "access": [_entry(each) for each in await connection.fetch(ACCESS, *whose)],
+        "not_included": NOT_INCLUDED,
     }
 
 
@@ -133,5 +157,34 @@ def _result(row: Record, subject: SubjectId) -> dict[str, Any]:
     """Return a face that is taken for the subject's, or was compared; others are not told of."""
     told = _plain(row)
     candidates = msgspec.json.decode(told.pop("candidates"))
-    its: dict[str, float] = next((each for each in candidates if each["subject"] == subject), {})
-    return {**told, "score": its.get("score"), "margin": its.get("margin")}
+    return {**told, **_its(candidates, subject)}
+
+
+def _decision(row: Record, subject: SubjectId) -> dict[str, Any]:
+    """Return a decision with what was said of the subject before it, and of nobody else."""
+    told = _plain(row)
+    before = msgspec.json.decode(told.pop("before")).get("faces", [])
+    mentions = [
+        {
+            "face": face["number"],
+            "taken_for_subject": face["subject_id"] == subject,
+            **_its(face["candidates"], subject),
+        }
+        for face in before
+        if face["subject_id"] == subject
+        or any(each["subject"] == subject for each in face["candidates"])
+    ]
+    return {**told, "before": mentions}
+
+
+def _its(candidates: Sequence[Mapping[str, Any]], subject: SubjectId) -> dict[str, Any]:
+    """Return how near a face came to the subject, where it was among the candidates."""
+    its: Mapping[str, Any] = next((each for each in candidates if each["subject"] == subject), {})
+    return {"score": its.get("score"), "margin": its.get("margin")}
+
+
+def _entry(row: Record) -> dict[str, Any]:
+    """Return an entry of the log; where an earlier export lay is nobody's business."""
+    told = _plain(row)
+    told["details"].pop("key", None)
+    return told

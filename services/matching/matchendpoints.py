@@ -7,7 +7,13 @@ from kit.sealing import Vault
 from kit.storage import Storage
 from proto.jobs import Failed, Succeeded
 from proto.matching.asking import Done
-from proto.matching.exports import AssignmentPage, GetAssignments, GetMissing, MissingPage
+from proto.matching.exports import (
+    AssignmentPage,
+    GetAssignments,
+    GetMissing,
+    GetMissingOfAgency,
+    MissingPage,
+)
 from proto.matching.matches import (
     DropMatch,
     GetMatch,
@@ -35,6 +41,7 @@ from proto.matching.results import (
     GetResults,
     ResultPage,
 )
+from services.matching.access import Access
 from services.matching.assignments import Assignments
 from services.matching.building import Building
 from services.matching.discarding import Discarding
@@ -65,6 +72,7 @@ class MatchEndpoints:
         gallery_bytes: int,
         api_key: str = "",
     ) -> None:
+        self._access = Access(pool)
         self._discarding = Discarding(pool, storage)
         self._galleries = Galleries(pool, vault, gallery_bytes)
         self.forgetting = Forgetting(bus, self._galleries)
@@ -115,7 +123,8 @@ class MatchEndpoints:
     @answers
     async def references_built(self, request: GetReferencesBuilt) -> ReferencesBuilt:
         """Tell how the references of an agency stand."""
-        return await self._building.built(request)
+        await self._access.viewed(request, "references_viewed")
+        return await self._building.built(request, after=request.after)
 
     @answers
     async def prepare_match(self, request: PrepareMatch) -> Match:
@@ -146,11 +155,13 @@ class MatchEndpoints:
     @answers
     async def results(self, request: GetResults) -> ResultPage:
         """List what was found."""
+        await self._access.viewed(request, "results_viewed")
         return await self._results.page(request)
 
     @answers
     async def result(self, request: GetResult) -> FileResult:
         """Show what was found in one photograph."""
+        await self._access.viewed(request, "results_viewed")
         return await self._results.one(request)
 
     @answers
@@ -177,4 +188,11 @@ class MatchEndpoints:
     @answers
     async def missing(self, request: GetMissing) -> MissingPage:
         """List who is in none."""
+        await self._access.viewed(request, "subjects_viewed")
         return await self._assignments.missing(request)
+
+    @answers
+    async def missing_of_agency(self, request: GetMissingOfAgency) -> MissingPage:
+        """List who is in none of all matches."""
+        await self._access.viewed(request, "subjects_viewed")
+        return await self._assignments.missing_of_agency(request)

@@ -190,11 +190,13 @@ class PeopleEndpoints:
     @answers
     async def subjects(self, request: GetSubjects) -> SubjectPage:
         """List the subjects of an agency."""
+        await self._access.viewed(request, "subjects_viewed")
         return await self._subjects.page(request, await self._version())
 
     @answers
     async def subject(self, request: GetSubject) -> Subject:
         """Show a subject."""
+        await self._access.viewed(request, "subjects_viewed")
         return await self._subjects.get(request, await self._version())
 
     @answers
@@ -222,6 +224,7 @@ class PeopleEndpoints:
     @answers
     async def references(self, request: GetReferences) -> ReferenceList:
         """List the references of a subject."""
+        await self._access.viewed(request, "references_viewed")
         return await self._references.all(request, await self._version())
 
     @answers

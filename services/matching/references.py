@@ -80,6 +80,8 @@ class References:
                 agency,
                 [(subject, each.key, each.url, each.sha256) for each in photographs],
             )
+            sent = {"photographs": str(len(photographs))}
+            await note(connection, account, agency, request.by, "references_added", subject, sent)
             gone = await discard(connection, account, (each.key for each in photographs))
             rows = await connection.fetch(OF_SUBJECT, account, agency, subject)
         await self._discarding.remove(gone)

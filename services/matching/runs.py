@@ -216,6 +216,11 @@ class Runs:
             else:
                 await _check_comparable(connection, request, held, embedder)
             files = await _files(connection, request)
+            if request.options.sort_job is not None and not named.keys() & set(files):
+                raise InvalidRequest(
+                    "none of these photographs is among those whose cards that job has read; "
+                    "sort the same ones, with files_of_job"
+                )
             match = await _drafted(connection, request, embedder)
             cards = [(file, student) for file in files for student in named.get(file, ())]
             await connection.execute(

@@ -16,13 +16,12 @@ _SECONDS = 30.0
 _AT_ONCE = 500
 
 Named = dict[FileId, list[str]]
-"""The student_ids that a photograph is given to."""
+"""The student_ids that a photograph is given to; none for one that shows a card."""
 
 
 async def named_by_cards(bus: Bus, account: AccountId, job: JobId) -> Named:
-    """Return whom the cards name that a job has read, by file.
+    """Return whom the cards name that a job has read, for each file of an agency's it could read.
 
-    What shows a card is left out: it is no photograph of anybody.
     Raises NotFound, InvalidRequest, Unavailable.
     """
     options = _options(await _job(bus, account, job))
@@ -57,9 +56,11 @@ def _options(job: Job) -> SortOptions:
 
 
 def _note(named: Named, file: SortedFile) -> None:
-    if file.file_id is None or file.role != "photo":
+    if file.file_id is None:
         return
     of_file = named[FileId(file.file_id)]
+    if file.role != "photo":
+        return  # what shows a card is no photograph of anybody
     for person in file.people:
         if person.kind == "subject" and person.student_id not in of_file:
             of_file.append(person.student_id)

@@ -16,6 +16,7 @@ from proto.matching.subjects import (
     SubjectPage,
 )
 from services.matching import agencies, references
+from services.matching.access import note
 from services.matching.paging import that_fit
 from services.matching.photographs import checked_url, of_url
 
@@ -145,6 +146,11 @@ class Subjects:
             if not await connection.fetchval(CHANGE, *changed):
                 raise _no_subject()
             await references.add(connection, account, agency, added)
+            if added:
+                told = {"urls": str(len(added))}
+                await note(
+                    connection, account, agency, request.by, "references_added", subject, told
+                )
             return _subject(await connection.fetchrow(ONE, account, agency, version, subject))
 
 
@@ -182,6 +188,9 @@ async def _put(connection: Connection, request: PutSubjects) -> list[SubjectId]:
         (ids[each.student_id], "", url, of_url(url)) for each in sent for url in each.reference_urls
     ]
     await references.add(connection, account, agency, added)
+    if added:
+        told = {"urls": str(len(added))}
+        await note(connection, account, agency, request.by, "references_added", None, told)
     return list(ids.values())
 
 

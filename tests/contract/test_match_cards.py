@@ -79,6 +79,25 @@ async def test_cards_that_say_something_else_are_for_somebody_to_look_at(
     ]
 
 
+@pytest.mark.parametrize("mode", ["faces", "cards"])
+async def test_a_sort_of_other_photographs_is_not_gone_by(
+    made: School, astronaut: bytes, tmp_path: Path, mode: str
+) -> None:
+    client = made.client
+    await made.send("PATCH", json={"mode": mode})
+    shoot = await shoot_of(client, astronaut, tmp_path)
+    others = await made.job(shoot.card("S0000"), shoot.person())
+    wish = {"job_id": JOB, "files_of_job": others, "agency_id": made.id}
+    sort = (await client.send("POST", SORT, json=wish)).body
+    job = await made.job(shoot.card("S0001"), shoot.person())
+    before = await client.balance()
+    answer = await made.begin(job, sort_task_id=sort["task_id"])
+    is_error(answer, 422, "INVALID_REQUEST")
+    assert "files_of_job" in answer.body["message"]
+    assert await client.balance() == before
+    assert (await client.send("GET", f"{MATCHING}/jobs")).body["jobs"] == []
+
+
 @pytest.mark.parametrize("task", ["unknown", "another kind"])
 async def test_what_is_no_sort_is_not_gone_by(
     made: School, astronaut: bytes, astronaut_jpeg: bytes, task: str

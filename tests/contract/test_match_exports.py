@@ -1,16 +1,29 @@
 """What became of a match, as files: a list, an archive, a yearbook package."""
 
+import asyncio
 import csv
 import io
 import zipfile
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiohttp import web
 from PIL import Image
 
 from tests.contract.conftest import JOBS, Client, Newcomer
-from tests.contract.schools import MATCHING, Matched, School, nobody, portraits, school, together
+from tests.contract.schools import (
+    MATCHING,
+    Matched,
+    School,
+    matched,
+    nobody,
+    portraits,
+    school,
+    together,
+)
 from tests.contract.test_errors import is_error
+from tests.running import RunningStack
 
 HEADINGS = ["file_id", "filename", "student_id", "name", "class_name", "score", "reviewed"]
 HOSTILE = "../=Bo/\u202eNguyễn"
@@ -112,6 +125,45 @@ async def test_exports_stand_in_the_access_log_and_looking_does_not(
     assert await actions() == ["results_exported", "results_exported"]
 
 
+@pytest.fixture
+async def held_back(stack: RunningStack, astronaut_jpeg: bytes) -> AsyncIterator[asyncio.Event]:
+    """A site whose photographs come when this is set, and not before."""
+    gate = asyncio.Event()
+
+    async def serve(_: web.Request) -> web.Response:
+        await gate.wait()
+        return web.Response(body=astronaut_jpeg, content_type="image/jpeg")
+
+    app = web.Application()
+    app.router.add_get("/{name:.*}", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", stack.fetch_port).start()
+    yield gate
+    gate.set()
+    await runner.cleanup()
+
+
+async def test_what_has_not_ended_is_not_taken_along(
+    made: School, held_back: asyncio.Event, stack: RunningStack
+) -> None:
+    job = await made.job()
+    urls = {"image_urls": [f"http://127.0.0.1:{stack.fetch_port}/late.jpg"]}
+    await made.send("POST", f"/jobs/{job}/files", json=urls)
+    path = f"{MATCHING}/jobs/{(await made.begin(job)).body['match_job_id']}"
+    for method, what in (("GET", "export.csv"), ("GET", "archive"), ("POST", "yearbook")):
+        body = {"json": {}} if method == "POST" else {}
+        is_error(await made.client.send(method, f"{path}/{what}", **body), 409, "JOB_NOT_ENDED")
+    log = (await made.send("GET", "/access-log")).body["entries"]
+    assert "results_exported" not in [each["action"] for each in log]
+    held_back.set()
+    match = await matched(made.client, int(path.rpartition("/")[2]))
+    assert [line[1] for line in rows((await match.send("GET", "/export.csv")).body)[1:]] == [
+        "late.jpg"
+    ]
+    assert len((await archive(match)).namelist()) == 2
+
+
 async def test_a_match_in_which_nobody_is_gives_empty_files(made: School) -> None:
     match = await made.match(await made.job(nobody()))
     assert rows((await match.send("GET", "/export.csv")).body) == [HEADINGS]
@@ -156,6 +208,23 @@ async def test_a_yearbook_has_a_portrait_of_each_person_and_an_index(
     assert "yearbook_exported" in [
         each["action"] for each in (await made.send("GET", "/access-log")).body["entries"]
     ]
+
+
+async def test_who_takes_the_portraits_from_their_job_stands_in_the_log(
+    match: Matched, made: School, client: Client
+) -> None:
+    task = await cut(match)
+    path = f"{JOBS}/{task}/archive"
+    assert (await client.send("HEAD", path)).status == 200
+    key = await client.with_key(scopes=["facecrop"])
+    assert (await key.send("GET", path)).status == 200
+    log = (await made.send("GET", "/access-log")).body["entries"]
+    (entry,) = [each for each in log if each["action"] == "portraits_downloaded"]
+    assert entry["by"].startswith("key:")
+    assert entry["details"] == {"match": str(match.body["id"]), "task": task}
+    # of an agency that is gone nothing can be noted, and its portraits stay with their job
+    assert (await made.send("DELETE")).status == 204
+    assert (await client.send("GET", path)).status == 200
 
 
 async def test_all_portraits_have_the_aspect_that_was_wished(match: Matched) -> None:

@@ -4,10 +4,15 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
+from cli import services
+from cli.home import Target
+from tests.contract.cards import JOB, generated
 from tests.contract.conftest import JOBS, Client, Newcomer, another
 from tests.contract.schools import (
     AGENCIES,
@@ -59,6 +64,7 @@ async def everything(made: School, match: Matched) -> list[tuple[str, str, Any]]
         ("DELETE", f"/jobs/{job}/files", {"file_ids": [file]}),
         ("DELETE", f"/jobs/{job}/files/{file}", None),
         ("DELETE", f"/jobs/{job}", None),
+        ("GET", "/missing", None),
         ("GET", "/subjects", None),
         ("POST", "/subjects", {"subjects": [{"student_id": "S1", "name": "Mine"}]}),
         ("GET", person, None),
@@ -258,14 +264,69 @@ async def test_everything_known_of_somebody_is_exported_without_embeddings(
     assert "subject_exported" in [each["action"] for each in log]
 
 
-async def test_no_name_and_no_link_stands_in_a_log_of_the_services(
+async def test_an_export_has_links_to_its_photographs_and_no_keys_of_storage(
+    made: School, match: Matched
+) -> None:
+    (found,) = (await made.send("GET", "/subjects")).body["subjects"]
+    path = f"/subjects/{found['id']}/export"
+    await made.send("GET", path)
+    (result, *_) = await match.results()
+    await match.decided(result["file_id"], action="unmatch")
+    export = (await made.send("GET", path)).body
+    assert str(made.client.account) not in json.dumps(_without_links(export))
+    links = [each["photo_url"] for part in ("references", "results") for each in export[part]]
+    assert len(links) == 3
+    for link in links:
+        assert (await made.client.picture(link)).format == "JPEG"
+    assert datetime.fromisoformat(export["links_until"]) > datetime.now(UTC)
+    (decision,) = export["decisions"]
+    assert (decision["action"], decision["given_to_subject"]) == ("unmatch", False)
+    assert [each["taken_for_subject"] for each in decision["before"]] == [True]
+    assert any("embeddings" in each for each in export["not_included"])
+    assert any("QR" in each for each in export["not_included"])
+
+
+async def test_who_looks_at_people_stands_in_the_log_once_an_hour(
+    made: School, match: Matched
+) -> None:
+    key = await made.client.with_key(scopes=["matching"])
+    (found,) = (await made.send("GET", "/subjects")).body["subjects"]
+    for _ in range(2):
+        for path in (
+            f"{made.path}/subjects",
+            f"{made.path}/subjects/{found['id']}/references",
+            f"{match.path}/results",
+        ):
+            assert (await key.send("GET", path)).status == 200
+    log = (await made.send("GET", "/access-log")).body["entries"]
+    looks = [each["action"] for each in reversed(log) if each["by"].startswith("key:")]
+    assert looks == ["subjects_viewed", "references_viewed", "results_viewed"]
+    (added,) = [each for each in log if each["action"] == "references_added"]
+    assert (added["subject_id"], added["details"]) == (found["id"], {"photographs": "1"})
+
+
+async def test_no_name_and_no_link_stands_in_a_log_or_a_metric_of_the_services(
     made: School, match: Matched, stack: RunningStack
 ) -> None:
+    client = made.client
     await match.send("GET", "/export.csv")
-    for part in ("gateway", "matching", "facereader", "jobs"):
+    await match.send("GET", "/results", params={"student_id": "S1"})
+    # cards with the name on them, and read; a portrait with the name in its package
+    subjects = [{"student_id": "S1", "name": "Xylophone Zebedee"}]
+    await generated(client, subjects=subjects, name_in_code=True)
+    wish = {"job_id": JOB, "files_of_job": match.body["job_id"], "agency_id": made.id}
+    assert (await client.send("POST", SORT, json=wish)).status in (200, 202)
+    task = (await match.send("POST", "/yearbook", json={})).body["task_id"]
+    await client.ended(task)
+    assert (await match.send("GET", "/yearbook", params={"task_id": task})).status == 200
+    for part in services.NAMES:
         log = stack.log(part)
         assert "Zebedee" not in log
         assert "signature=" not in log
+    for target in msgspec.json.decode(stack.at.targets.read_bytes(), type=list[Target]):
+        (where,) = target.targets
+        told = await client.send("GET", f"http://{where}/metrics")
+        assert (told.status, b"Zebedee" in told.body) == (200, False), target
 
 
 def _without_links(value: Any) -> Any:

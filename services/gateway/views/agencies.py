@@ -110,7 +110,9 @@ class AccessEntryBody(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     """user:<id>, key:<id> or service."""
     action: str
-    """agency_erased, subject_erased, references_built, match_begun, results_exported …"""
+    """agency_erased, subject_erased, references_added, references_built, match_begun,
+    results_exported, portraits_downloaded …; results_viewed, subjects_viewed and references_viewed
+    once an hour for each caller."""
     subject_id: int | None
     details: dict[str, str]
 

@@ -8,12 +8,14 @@ import msgspec
 from aiohttp import web
 
 from proto.accounts import Caller, Scope
+from proto.agencies import MatchId
 from proto.cardreader import KIND as CARD_READ
-from proto.errors import NotAllowed, Unavailable
+from proto.errors import NotAllowed, NotFound, Unavailable
 from proto.facecrop import KIND as FACE_CROP
 from proto.ids import JobId
 from proto.jobs import CancelJob, GetEnded, GetJob, GetJobs, Item, Job
-from proto.matching.matches import MATCH_KIND
+from proto.matching.agencies import NoteAccess
+from proto.matching.matches import MATCH_KIND, GetMatch
 from proto.matching.references import REFERENCE_KIND
 from proto.qr import KIND as QR_SHEET
 from services.gateway import archives, downloads
@@ -37,6 +39,7 @@ from services.gateway.queries import identifier, whole_number
 from services.gateway.resources import BUS, STORAGE, STREAMS
 from services.gateway.streaming import Stream
 from services.gateway.views.shapes import ASKING, ErrorBody
+from services.gateway.whose import asking
 from services.gateway.yearbookjobs import still_there
 
 operations = Operations("Jobs")
@@ -205,10 +208,25 @@ async def archive(request: web.Request) -> web.StreamResponse:
         raise Problem(409, "JOB_NOT_ENDED", "the archive is there once the job has ended")
     storage, items = request.app[STORAGE], all_items(request, found)
     if "match" in found.details:
+        if request.method != "HEAD":
+            await _note_portraits(request, found)
         # of a yearbook: some may have been erased since, with whom they show
         items = still_there(storage, items)
     pieces = archives.of_portraits(storage, items)
     return await downloads.send(request, pieces, "application/zip", f"{found.id}.zip")
+
+
+async def _note_portraits(request: web.Request, job: Job) -> None:
+    """Write down who takes the portraits of a match along; they are called by its people."""
+    # of a match that was erased since there is no agency to note it for
+    with suppress(NotFound):
+        bus, match = request.app[BUS], MatchId(int(job.details["match"]))
+        agency = (await bus.request(GetMatch(**asking(request), match=match))).agency
+        details = {"match": str(match), "task": str(job.id)}
+        note = NoteAccess(
+            **asking(request), agency=agency, action="portraits_downloaded", details=details
+        )
+        await bus.request(note)
 
 
 async def _follow(

@@ -53,13 +53,17 @@ class YearbookBody(msgspec.Struct, frozen=True, kw_only=True):
 @operations.add(
     "GET",
     "/v1/services/studio/matching/jobs/{match_job_id}/export.csv",
-    {200: Media("text/csv"), **_ANSWERS},
+    {200: Media("text/csv"), 409: ErrorBody, **_ANSWERS},
     parameters=MATCH,
     scope="matching",
 )
 async def export_csv(request: web.Request) -> web.StreamResponse:
-    """Download who is in which photograph, as it stands after review, as CSV."""
-    match = await _noted(request, "results_exported", format="csv")
+    """Download who is in which photograph, as it stands after review, as CSV.
+
+    409 JOB_NOT_ENDED as long as photographs are being matched: a part is not the whole.
+    """
+    match = await _ended(request, "a list is made of a match that has ended")
+    await _note(request, match, "results_exported", format="csv")
     lines = exports.listed(exports.assignments(request.app[BUS], of_match(request)))
     name = f"match-{match.id}.csv"
     return await downloads.send(request, lines, "text/csv; charset=utf-8", name)
@@ -68,7 +72,7 @@ async def export_csv(request: web.Request) -> web.StreamResponse:
 @operations.add(
     "GET",
     "/v1/services/studio/matching/jobs/{match_job_id}/archive",
-    {200: Media("application/zip"), 422: ErrorBody, **_ANSWERS},
+    {200: Media("application/zip"), 409: ErrorBody, 422: ErrorBody, **_ANSWERS},
     parameters=(
         *MATCH,
         Parameter(
@@ -84,12 +88,14 @@ async def archive(request: web.Request) -> web.StreamResponse:
     """Download the photographs as a ZIP, under the names of the people in them.
 
     A photograph of several people is there for each of them. assignments.csv lists everything.
+    409 JOB_NOT_ENDED as long as photographs are being matched.
     """
     try:
         naming = Renaming(request.query.get("pattern", DEFAULT))
     except BadPattern as error:
         raise Problem(422, "INVALID_REQUEST", str(error)) from error
-    match = await _noted(request, "results_exported", format="zip")
+    match = await _ended(request, "an archive is made of a match that has ended")
+    await _note(request, match, "results_exported", format="zip")
     found = exports.assignments(request.app[BUS], of_match(request))
     pieces = exports.archived(request.app[STORAGE], found, naming)
     return await downloads.send(request, pieces, "application/zip", f"match-{match.id}.zip")
@@ -119,9 +125,7 @@ async def begin_yearbook(request: web.Request) -> web.Response:
     body = await read_json(request, YearbookBody)
     sent = hashlib.sha256(await request.read()).digest()
     about = of_match(request)
-    match = await request.app[BUS].request(GetMatch(**about))
-    if match.state in ("queued", "running"):
-        raise Problem(409, "JOB_NOT_ENDED", "a yearbook is made of a match that has ended")
+    await _ended(request, "a yearbook is made of a match that has ended")
     preset = await preset_of(request, body.icp_type)
     if preset.background == "transparent":
         raise Problem(422, "INVALID_REQUEST", "portraits of a yearbook cannot be transparent")
@@ -163,23 +167,30 @@ async def yearbook(request: web.Request) -> web.StreamResponse:
     match = await request.app[BUS].request(GetMatch(**of_match(request)))
     job = await _portraits(request, match)
     volume = await _volume(request, match)
-    await _noted(request, "yearbook_exported", task=str(job.id))
+    await _note(request, match, "yearbook_exported", task=str(job.id))
     pieces = package(request, job, match.agency, volume, delimiter, order)
     return await downloads.send(request, pieces, "application/zip", f"yearbook-{match.id}.zip")
 
 
-async def _noted(request: web.Request, action: str, **details: str) -> Match:
-    """Return the match in the path, after it was written down who takes it along."""
+async def _ended(request: web.Request, otherwise: str) -> Match:
+    """Return the match in the path. Raises NotFound, Problem while it has not ended."""
     match = await request.app[BUS].request(GetMatch(**of_match(request)))
-    if request.method != "HEAD":
-        note = NoteAccess(
-            **asking(request),
-            agency=match.agency,
-            action=action,
-            details={"match": str(match.id), **details},
-        )
-        await request.app[BUS].request(note)
+    if match.state in ("queued", "running"):
+        raise Problem(409, "JOB_NOT_ENDED", otherwise)
     return match
+
+
+async def _note(request: web.Request, match: Match, action: str, **details: str) -> None:
+    """Write down who takes a match along, before anything of it is sent."""
+    if request.method == "HEAD":
+        return
+    note = NoteAccess(
+        **asking(request),
+        agency=match.agency,
+        action=action,
+        details={"match": str(match.id), **details},
+    )
+    await request.app[BUS].request(note)
 
 
 async def _portraits(request: web.Request, match: Match) -> Job:

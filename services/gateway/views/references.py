@@ -46,7 +46,12 @@ from services.gateway.keeping import PhotosByUrl, PhotosForm, add, received
 from services.gateway.operations import Operations, Parameter, read_json
 from services.gateway.portraits import ErrorOfOne, Links
 from services.gateway.problems import json_response
-from services.gateway.queries import number_in_path, number_in_query
+from services.gateway.queries import (
+    HIGHEST_NUMBER,
+    number_in_path,
+    number_in_query,
+    whole_number,
+)
 from services.gateway.resources import BUS, SETTINGS
 from services.gateway.views.agencies import ERASING_SECONDS
 from services.gateway.views.shapes import ASKING, ERROR_ANSWERS, ErrorBody
@@ -113,8 +118,10 @@ class ReferencesStandBody(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     """References that have not been built yet."""
     problems: list[ReferenceProblemBody]
-    """The first of them."""
+    """By reference, a page of them."""
     problems_total: int
+    problems_next_cursor: str | None
+    """Send it as `problems_cursor` for the next page; null on the last."""
 
 
 class BuiltReferencesBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,19 +190,25 @@ async def build(request: web.Request) -> web.Response:
     "GET",
     "/v1/services/studio/matching/references",
     {200: ReferencesStandBody, 404: ErrorBody, 422: ErrorBody, **ASKING},
-    parameters=(Parameter("agency_id", "query", "The agency's id", int),),
+    parameters=(
+        Parameter("agency_id", "query", "The agency's id", int),
+        Parameter("problems_cursor", "query", "The problems_next_cursor of the page before"),
+    ),
     scope="matching",
 )
 async def standing(request: web.Request) -> web.Response:
     """Say how the references of an agency stand, and which cannot be compared with."""
     agency = AgencyId(number_in_query(request, "agency_id"))
-    stand = await request.app[BUS].request(GetReferencesBuilt(**asking(request), agency=agency))
+    after = whole_number(request, "problems_cursor", HIGHEST_NUMBER) or 0
+    ask = GetReferencesBuilt(**asking(request), agency=agency, after=after)
+    stand = await request.app[BUS].request(ask)
     answer = ReferencesStandBody(
         agency_id=agency,
         embeddings=stand.embedded,
         waiting=stand.waiting,
         problems=[_problem(each) for each in stand.problems],
         problems_total=stand.problems_total,
+        problems_next_cursor=None if stand.next_after is None else str(stand.next_after),
     )
     return json_response(answer)
 

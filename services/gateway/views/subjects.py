@@ -29,6 +29,7 @@ from proto.matching.subjects import (
     PutSubjects,
 )
 from proto.qr import Line, Name, StudentId
+from services.gateway.ended import links
 from services.gateway.identity import ACCOUNT
 from services.gateway.keeping import must_be_urls
 from services.gateway.operations import Operations, Parameter, read_json, read_long_json
@@ -37,6 +38,7 @@ from services.gateway.photos import Url
 from services.gateway.problems import Problem, json_response
 from services.gateway.queries import checked, whole_number
 from services.gateway.resources import BUS, SETTINGS, STORAGE
+from services.gateway.subjectexports import with_links
 from services.gateway.views.agencies import AGENCY, ERASING_SECONDS
 from services.gateway.views.rosters import RosterBody, RosterForm, RosterProblemBody, read_uploaded
 from services.gateway.views.shapes import ASKING, ERROR_ANSWERS, ErrorBody
@@ -230,13 +232,18 @@ async def erase(request: web.Request) -> web.Response:
     scope="matching",
 )
 async def export(request: web.Request) -> web.Response:
-    """Download everything that is known of a subject as JSON, for whoever may ask to see it."""
+    """Download everything that is known of a subject as JSON, for whoever may ask to see it.
+
+    `photo_url` are signed links to the photographs, good until `links_until`; `not_included` says
+    what is left out.
+    """
     about, storage = of_subject(request), request.app[STORAGE]
     folder = StorageKey(f"outputs/{request[ACCOUNT]}/{uuid4()}")
     try:
         ask = ExportSubject(**about, key=StorageKey(f"{folder}/subject.json"))
         written = await request.app[BUS].request(ask, ERASING_SECONDS)
         data = await storage.get(written.key, _MOST_EXPORT_BYTES)
+        data = await with_links(data, links(request), request.app[SETTINGS].link_seconds)
     finally:
         await storage.delete_folder(folder)
     return web.Response(

@@ -111,9 +111,15 @@ class Studio:
         return found
 
     async def log(self, agency: Agency) -> list[AccessEntry]:
+        """What was done, the latest first; who only looked is left out."""
         page = await self.ask(GetAccessLog, agency.id)
-        found: list[AccessEntry] = page.entries
-        return found
+        return [each for each in page.entries if not each.action.endswith("_viewed")]
+
+    async def looks(self, agency: Agency) -> list[tuple[str, str]]:
+        """Who looked at what, the first first."""
+        page = await self.ask(GetAccessLog, agency.id)
+        looks = [each for each in page.entries if each.action.endswith("_viewed")]
+        return [(each.by, each.action) for each in reversed(looks)]
 
     async def actions(self, agency: Agency) -> list[tuple[str, SubjectId | None]]:
         """What was done, the latest first, and to whom."""

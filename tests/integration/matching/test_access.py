@@ -1,5 +1,6 @@
 """The access log: what was done, the latest first, also after the agency is gone."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -8,8 +9,15 @@ from kit.database import Pool
 from proto.agencies import SubjectId
 from proto.errors import InvalidRequest, NotFound
 from proto.matching.agencies import EraseAgency, GetAccessLog, NoteAccess
+from proto.matching.exports import GetMissing, GetMissingOfAgency
+from proto.matching.references import GetReferencesBuilt
+from proto.matching.results import GetResult, GetResults
+from proto.matching.subjects import GetReferences, GetSubject, GetSubjects
 from services.matching.access import note
-from tests.integration.matching.studio import BY, Studio
+from tests.integration.matching import found
+from tests.integration.matching.studio import BY, Studio, new_subject, remote
+
+_OTHER = "key:another"
 
 
 async def test_what_is_done_elsewhere_is_noted(studio: Studio) -> None:
@@ -112,3 +120,80 @@ async def test_the_log_outlives_its_agency(studio: Studio) -> None:
         await studio.other().log(agency)
     with pytest.raises(NotFound):
         await studio.ask(NoteAccess, agency.id, action="seen")
+
+
+async def test_who_looks_stands_in_the_log_once_an_hour(studio: Studio, pool: Pool) -> None:
+    agency, beside = await studio.agency(), await studio.agency()
+    for by in (BY, BY, _OTHER, BY):
+        await studio.ask(GetSubjects, agency.id, by=by)
+    await studio.ask(GetSubjects, beside.id)
+    assert await studio.looks(agency) == [(BY, "subjects_viewed"), (_OTHER, "subjects_viewed")]
+    assert await studio.looks(beside) == [(BY, "subjects_viewed")]
+    for minutes, entries in ((59, 2), (61, 3)):
+        await pool.execute(
+            "UPDATE matching.access_log SET at = now() - make_interval(mins => $3) "
+            "WHERE account_id = $1 AND agency_id = $2",
+            studio.account,
+            agency.id,
+            minutes,
+        )
+        await studio.ask(GetSubjects, agency.id)
+        assert len(await studio.looks(agency)) == entries
+
+
+async def test_looks_at_the_same_moment_are_one(studio: Studio) -> None:
+    agency = await studio.agency()
+    await asyncio.gather(*(studio.ask(GetSubjects, agency.id) for _ in range(12)))
+    assert await studio.looks(agency) == [(BY, "subjects_viewed")]
+
+
+async def test_whoever_is_shown_names_or_links_has_looked(studio: Studio, pool: Pool) -> None:
+    agency = await studio.with_consent()
+    subject = await studio.subject(agency)
+    (file,) = await studio.files(await studio.shoot(agency), remote("https://a.example/a"))
+    match = await found.match(pool, studio.account, agency)
+    await found.result(pool, studio.account, match, file.id, "unmatched")
+    about = {"subject_id": subject.id}
+    asked: list[tuple[Any, Any, dict[str, Any], str]] = [
+        (GetSubjects, agency.id, {}, "subjects_viewed"),
+        (GetSubject, agency.id, about, "subjects_viewed"),
+        (GetMissingOfAgency, agency.id, {}, "subjects_viewed"),
+        (GetMissing, None, {"match": match}, "subjects_viewed"),
+        (GetReferences, agency.id, about, "references_viewed"),
+        (GetReferencesBuilt, agency.id, {}, "references_viewed"),
+        (GetResults, None, {"match": match}, "results_viewed"),
+        (GetResult, None, {"match": match, "file": file.id}, "results_viewed"),
+    ]
+    for number, (kind, where, fields, _) in enumerate(asked):
+        await studio.ask(kind, where, by=f"key:{number}", **fields)
+    views = [(f"key:{number}", view) for number, (*_, view) in enumerate(asked)]
+    assert await studio.looks(agency) == views
+
+
+async def test_who_looks_at_what_is_not_theirs_stands_in_no_log(studio: Studio, pool: Pool) -> None:
+    agency = await studio.agency()
+    match = await found.match(pool, studio.account, agency)
+    other = studio.other()
+    for kind, where, fields in (
+        (GetSubjects, agency.id, {}),
+        (GetResults, None, {"match": match}),
+    ):
+        with pytest.raises(NotFound):
+            await other.ask(kind, where, **fields)
+    with pytest.raises(NotFound):
+        await other.log(agency)
+    assert await studio.looks(agency) == []
+
+
+async def test_references_that_come_stand_in_the_log(studio: Studio) -> None:
+    agency = await studio.agency()
+    subject = await studio.subject(agency)
+    await studio.references(agency, subject, await studio.photo(), await studio.photo())
+    await studio.subjects(
+        agency, new_subject(2, reference_urls=["https://a.example/2"]), new_subject(3)
+    )
+    entries = [(each.action, each.subject, each.details) for each in await studio.log(agency)]
+    assert entries == [
+        ("references_added", None, {"urls": "1"}),
+        ("references_added", subject.id, {"photographs": "2"}),
+    ]

@@ -1,12 +1,14 @@
 """Who is in which photograph after review, and who is in none."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from proto.agencies import Agency
+from proto.agencies import Agency, ShootId
 from proto.errors import InvalidRequest, NotFound
-from proto.matching.exports import Assignment, GetAssignments, GetMissing
+from proto.ids import JobId, StorageKey
+from proto.matching.exports import Assignment, GetAssignments, GetMissing, GetMissingOfAgency
 from proto.matching.matches import Match, MatchOptions
 from proto.matching.results import Decide
 from proto.matching.subjects import EraseSubject
@@ -135,3 +137,94 @@ async def test_another_account_sees_nobody(day: Day) -> None:
     for ask in (GetAssignments, GetMissing):
         with pytest.raises(NotFound):
             await other.ask(ask, match=match.id)
+
+
+# over all matches of an agency
+
+
+async def missing_of(day: Day, agency: Agency, **fields: Any) -> list[str]:
+    """Who is missing in an agency, by the numbers of their ids."""
+    page = await day.studio.ask(GetMissingOfAgency, agency.id, **fields)
+    return [each.student_id.removeprefix("S-0000") for each in page.subjects]
+
+
+async def test_who_is_missing_is_in_no_photograph_of_any_match(day: Day) -> None:
+    agency, _ = await day.agency(4)
+    assert await missing_of(day, agency) == ["1", "2", "3", "4"]
+    first, _ = await day.portraits(agency, 1)
+    second, _ = await day.portraits(agency, 2, 3)
+    await day.run(agency, first)
+    await day.run(agency, second)
+    assert await missing_of(day, agency) == ["4"]
+    assert await missing_of(day, agency, shoot=first.id) == ["2", "3", "4"]
+    assert await missing_of(day, agency, class_name="3B") == ["4"]
+    assert await missing_of(day, agency, class_name="5A") == []
+    page = await day.studio.ask(GetMissingOfAgency, agency.id, shoot=first.id, limit=2)
+    assert (len(page.subjects), page.next_after) == (2, "S-00003")
+    assert await missing_of(day, agency, shoot=first.id, after=page.next_after) == ["4"]
+
+
+async def test_of_a_photograph_the_latest_match_counts_as_it_stands(day: Day) -> None:
+    agency, (ann, ben) = await day.agency(2)
+    shoot, (file,) = await day.portraits(agency, 1)
+    first = await day.run(agency, shoot)
+    await day.decide(first, file, "reassign", subject_id=ben.id)
+    assert await missing_of(day, agency) == ["1"]
+    again = await day.run(agency, shoot)
+    assert await missing_of(day, agency) == ["2"]
+    await day.decide(again, file, "unmatch")
+    assert await missing_of(day, agency) == ["1", "2"]
+    await day.studio.ask(EraseSubject, agency.id, subject_id=ann.id)
+    assert await missing_of(day, agency) == ["2"]
+
+
+async def test_a_match_that_has_not_ended_or_could_not_read_replaces_nothing(day: Day) -> None:
+    agency, _ = await day.agency(2)
+    shoot, (file,) = await day.portraits(agency, 1)
+    await day.run(agency, shoot)
+    await day.studio.storage.put(StorageKey(file.key), b"no picture", "image/jpeg")
+    job = JobId(uuid4())
+    later = await day.prepare(agency.id, shoot=shoot.id, job=job)
+    assert await missing_of(day, agency) == ["2"]
+    await day.begin(later, job)
+    await day.closed(job)
+    assert await missing_of(day, agency) == ["2"]
+    (unread,) = await day.results(later)
+    assert unread.state == "failed"
+
+
+async def test_what_has_ended_counts_without_being_looked_at(day: Day) -> None:
+    agency, _ = await day.agency(2)
+    shoot, _ = await day.portraits(agency, 1)
+    job = JobId(uuid4())
+    match = await day.prepare(agency.id, shoot=shoot.id, job=job)
+    await day.begin(match, job)
+    await day.closed(job)
+    assert await missing_of(day, agency) == ["2"]
+
+
+async def test_a_match_over_a_class_says_nothing_of_others(day: Day) -> None:
+    agency, match = await school(day)
+    shoot, _ = await day.portraits(agency, 5)
+    await day.run(agency, shoot)
+    assert await missing_of(day, agency) == []
+    job, options = JobId(uuid4()), MatchOptions(class_name="3b")
+    narrow = await day.prepare(agency.id, shoot=match.shoot, job=job, options=options)
+    await day.begin(narrow, job)
+    await day.closed(job)
+    assert await missing_of(day, agency) == []
+    (its,) = await assigned(day, narrow)
+    await day.studio.ask(Decide, match=narrow.id, file=its.file, action="unmatch")
+    assert await missing_of(day, agency) == ["4"]
+
+
+async def test_nobody_is_missing_elsewhere(day: Day) -> None:
+    agency, _ = await day.agency(1)
+    beside, _ = await day.agency(1)
+    shoot, _ = await day.portraits(beside, 1)
+    with pytest.raises(NotFound):
+        await missing_of(day, agency, shoot=shoot.id)
+    with pytest.raises(NotFound):
+        await missing_of(day, agency, shoot=ShootId(2**62))
+    with pytest.raises(NotFound):
+        await day.studio.other().ask(GetMissingOfAgency, agency.id)

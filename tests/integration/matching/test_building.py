@@ -20,6 +20,7 @@ from proto.matching.references import (
     ReferencesBuilt,
 )
 from proto.matching.subjects import EraseReference
+from services.matching import building
 from services.matching.matchendpoints import MatchEndpoints
 from services.matching.reading import Reader, TookTooLong
 from tests.integration.jobs.book import until
@@ -114,6 +115,20 @@ async def test_what_is_wrong_is_told(day: Day) -> None:
     assert found.problems[2].message.endswith("the face is too small.")
     # they are not tried again until there is another photograph
     assert await due(day, agency) == []
+
+
+async def test_problems_come_in_pages(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    agency, _, references = await with_references(day, *(picture() for _ in range(5)))
+    await day.build(agency)
+    monkeypatch.setattr(building, "MOST_IN_MESSAGE", 2)
+    seen: list[ReferenceId] = []
+    after: int | None = 0
+    while after is not None:
+        page = await day.studio.ask(GetReferencesBuilt, agency.id, after=after)
+        assert (len(page.problems) <= 2, page.problems_total) == (True, 5)
+        seen += [each.reference for each in page.problems]
+        after = page.next_after
+    assert seen == [each.id for each in references]
 
 
 async def test_a_photograph_at_a_url_is_fetched_once(day: Day) -> None:

@@ -16,6 +16,7 @@ from proto.cardreader import KIND, CardsRead
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId, JobId, StorageKey
 from proto.jobs import AddItems, CreateJob, NewItem, StartJob
+from proto.matching.agencies import ChangeAgency
 from proto.matching.matches import Match, MatchOptions
 from proto.matching.subjects import EraseSubject
 from proto.qr import SortOptions
@@ -233,6 +234,24 @@ async def test_who_is_erased_is_named_by_no_card(day: Day) -> None:
     (_, result) = await day.results(match)
     assert result.from_card == []
     assert whose(result) == [None]
+
+
+async def test_cards_of_other_photographs_are_refused(day: Day) -> None:
+    agency, (ann, *_), shoot, files = await day_of(day, picture(), portrait(1))
+    _, others = await day.shoot(agency, picture(), portrait(1))
+    elsewhere = await sorted_by_cards(day, (others[0], (ann.student_id,)), (others[1], ()))
+    unread = await sorted_by_cards(day, (files[0], None), (None, ()))
+    for mode in ("faces", "cards"):
+        await day.studio.ask(ChangeAgency, agency.id, mode=mode)
+        for sort_job in (elsewhere, unread):
+            with pytest.raises(InvalidRequest, match="none of these photographs"):
+                await day.prepare(
+                    agency.id, shoot=shoot.id, options=MatchOptions(sort_job=sort_job)
+                )
+    # some of them are enough, if it is only the card itself
+    partly = await sorted_by_cards(day, (files[0], (ann.student_id,)), (others[1], ()))
+    match = await run(day, agency, shoot, partly)
+    assert [each.from_card for each in await day.results(match)] == [[], []]
 
 
 async def test_a_job_that_read_no_cards_is_refused(day: Day) -> None:

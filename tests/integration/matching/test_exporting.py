@@ -46,7 +46,16 @@ async def test_everything_that_is_known_is_told(studio: Studio, pool: Pool) -> N
     for file, (state, seen, card) in zip(files, faces, strict=True):
         await found.result(pool, studio.account, match, file.id, state, seen, card)
     await found.decide(pool, studio.account, match, files[3].id, her.id, {"faces": []})
-    await found.decide(pool, studio.account, match, files[2].id, other.id, {"faces": []})
+    # taken from her, and one she came into question for
+    hers = {"faces": [found.face(1, "matched", her.id, (her.id, 0.9, 0.1))]}
+    await found.decide(pool, studio.account, match, files[0].id, other.id, hers)
+    likely = (other.id, 0.8, 0.1), (her.id, 0.7, -0.1)
+    of_two = {
+        "faces": [found.face(0, "needs_review", None, *likely), found.face(1, "unmatched", None)]
+    }
+    await found.decide(pool, studio.account, match, files[2].id, None, of_two)
+    nothing_of_her = {"faces": [found.face(0, "matched", other.id, (other.id, 0.9, 0.1))]}
+    await found.decide(pool, studio.account, match, files[2].id, other.id, nothing_of_her)
     await studio.ask(EraseReference, agency.id, subject_id=her.id, reference=waiting.id)
 
     told = await export(studio, agency, her)
@@ -60,10 +69,20 @@ async def test_everything_that_is_known_is_told(studio: Studio, pool: Pool) -> N
         (each["file_id"], each["taken_for_subject"], each["score"]) for each in told["results"]
     ] == [(files[0].id, True, 0.97), (files[1].id, False, 0.3), (files[3].id, True, None)]
     assert [each["file_id"] for each in told["cards"]] == [files[0].id]
-    assert [(each["file_id"], each["decided_by"]) for each in told["decisions"]] == [
-        (files[3].id, "user:a-reviewer")
+    assert {each["decided_by"] for each in told["decisions"]} == {"user:a-reviewer"}
+    assert [
+        (each["file_id"], each["given_to_subject"], each["before"]) for each in told["decisions"]
+    ] == [
+        (files[3].id, True, []),
+        (files[0].id, False, [_mention(1, 0.9, 0.1, its=True)]),
+        (files[2].id, False, [_mention(0, 0.7, -0.1, its=False)]),
     ]
-    assert [each["action"] for each in told["access"]] == ["reference_erased"]
+    assert [each["action"] for each in told["access"]] == ["references_added", "reference_erased"]
+    assert any("embeddings" in each for each in told["not_included"])
+
+
+def _mention(face: int, score: float, margin: float, *, its: bool) -> dict[str, Any]:
+    return {"face": face, "taken_for_subject": its, "score": score, "margin": margin}
 
 
 async def test_nothing_is_told_of_others_and_no_embedding(studio: Studio, pool: Pool) -> None:
@@ -78,8 +97,10 @@ async def test_nothing_is_told_of_others_and_no_embedding(studio: Studio, pool: 
     match = await found.match(pool, studio.account, agency)
     seen = [found.face(0, "needs_review", None, (other.id, 0.9, 0.1), (her.id, 0.8, -0.1))]
     await found.result(pool, studio.account, match, file.id, "needs_review", seen)
+    await found.decide(pool, studio.account, match, file.id, other.id, {"faces": seen})
     told = await export(studio, agency, her)
     text = msgspec.json.encode(told).decode()
+    assert len(told["decisions"]) == 1
     for of_others in ("Somebody Else", "987654", "candidates", "sealed", "c2VhbGVk"):
         assert of_others not in text
     assert "embedding" not in told["references"][0]
@@ -92,7 +113,10 @@ async def test_an_export_is_noted_and_shown_in_the_next(studio: Studio) -> None:
     assert (await export(studio, agency, subject, "a"))["access"] == []
     (noted,) = (await export(studio, agency, subject, "b"))["access"]
     assert (noted["action"], noted["done_by"]) == ("subject_exported", BY)
-    assert noted["details"] == {"key": f"outputs/{studio.account}/a.json"}
+    # where an earlier one lay is in the log, and nobody's business
+    assert noted["details"] == {}
+    entry = (await studio.log(agency))[0]
+    assert entry.details == {"key": f"outputs/{studio.account}/b.json"}
     assert await studio.actions(agency) == [("subject_exported", subject.id)] * 2
 
 

@@ -41,6 +41,7 @@ _TEXTS = (
     "#336699",
     "somebody@example.com",
     "https://example.com/keys",
+    "orig.jpg",
 )
 _NUMBERS = (7, 1, 0, 2, 100, 1_000, -1)
 
