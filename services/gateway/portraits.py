@@ -67,6 +67,8 @@ class ReceiptOfAll(msgspec.Struct, frozen=True, kw_only=True):
     roll: Spread
     flags: dict[Flag, int]
     """How many bear each flag."""
+    flag_shares: dict[Flag, float]
+    """The same as fractions of the portraits."""
     warned: int
     """How many bear a warning."""
 
@@ -130,13 +132,15 @@ def receipt_of(portraits: Sequence[Portrait]) -> ReceiptOfAll | None:
     if not distinct:
         return None
     values = {name: [getattr(portrait.receipt, name) for portrait in distinct] for name in _LENGTHS}
+    flags = {flag: sum(flag in portrait.flags for portrait in distinct) for flag in _FLAGS}
     return ReceiptOfAll(
         portraits=len(distinct),
         **{
             name: _spread(statistics.fmean(of), statistics.pstdev(of))
             for name, of in values.items()
         },
-        flags={flag: sum(flag in portrait.flags for portrait in distinct) for flag in _FLAGS},
+        flags=flags,
+        flag_shares=_shares(flags, len(distinct)),
         warned=sum(bool(portrait.warnings) for portrait in distinct),
     )
 
@@ -145,16 +149,23 @@ def receipt_from(measures: Mapping[str, Measure]) -> ReceiptOfAll | None:
     """Return the receipt over a job from its measures; None if nothing succeeded."""
     if not all(name in measures for name in _LENGTHS):
         return None
+    portraits = measures["eye_line"].count
+    flags = {flag: _how_many(measures.get(flag)) for flag in _FLAGS}
     return ReceiptOfAll(
-        portraits=measures["eye_line"].count,
+        portraits=portraits,
         **{name: _spread(measures[name].mean, measures[name].deviation) for name in _LENGTHS},
-        flags={flag: _how_many(measures.get(flag)) for flag in _FLAGS},
+        flags=flags,
+        flag_shares=_shares(flags, portraits),
         warned=_how_many(measures.get("warned")),
     )
 
 
 def _spread(mean: float, deviation: float) -> Spread:
     return Spread(mean=round(mean, 5), deviation=round(deviation, 5))
+
+
+def _shares(flags: Mapping[Flag, int], portraits: int) -> dict[Flag, float]:
+    return {flag: round(count / portraits, 5) for flag, count in flags.items()}
 
 
 def _how_many(measure: Measure | None) -> int:

@@ -196,13 +196,14 @@ async def events(request: web.Request) -> web.StreamResponse:
     scope=_SCOPES,
 )
 async def archive(request: web.Request) -> web.StreamResponse:
-    """Download everything that a job made as one ZIP, with a receipt of it as CSV."""
+    """Download everything that a job made as one ZIP, with a receipt of it as CSV and as JSON."""
     found = await _job(request)
     if found.kind != FACE_CROP:
         raise Problem(409, "NO_ARCHIVE", "only the files of face crop jobs come as an archive")
     if not found.closed:
         raise Problem(409, "JOB_NOT_ENDED", "the archive is there once the job has ended")
-    pieces = archives.of_portraits(request.app[STORAGE], all_items(request, found))
+    items = all_items(request, found)
+    pieces = archives.of_portraits(request.app[STORAGE], body(found), items)
     return await downloads.send(request, pieces, "application/zip", f"{found.id}.zip")
 
 
