@@ -10,11 +10,15 @@ All in one run on the same files, of which no two are equal, because equal ones 
 
 At last 5 GB in 500 files are sent in one upload, for the gateway's memory, and the job is
 cancelled.
+
+With `--turns` something else is measured: how long another account's jobs of five photographs take,
+alone, and while a job of 2,000 small photographs is under way.
 """
 
 import asyncio
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -35,7 +39,7 @@ from bench.load import Rate, measure
 from bench.memory import watched
 from bench.peers import THUMBOR, thumbor
 from bench.photographs import large_files, series
-from bench.stack import Stack, running
+from bench.stack import Stack, another_account, running
 from cli import ports
 from cli.processes import Program
 from cli.progress import Progress
@@ -49,6 +53,13 @@ LARGE_FILES = 500
 LARGE_FILES_DISTINCT = 4
 THUMBOR_PROCESSES = 2
 THUMBOR_CALLERS = 4
+
+MANY = 2_000
+FEW = 5
+SMALL_SIDE = 512
+"""Of each of these photographs, in pixels."""
+ALONE = 10
+"""Jobs of few photographs before the large one begins."""
 
 _LOOK_SECONDS = 0.25
 _JOBS = "/v1/services/studio/jobs"
@@ -100,6 +111,48 @@ async def main() -> None:
         "bytes_per_image": round(size),
     }
     print(json.dumps(result))
+
+
+async def turns() -> None:
+    """Measure how long few photographs wait for another account's many; the last line is JSON."""
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-photographs-") as name:
+        files = series(Path(name), MANY + FEW, SMALL_SIDE)
+        few, many = files[:FEW], files[FEW:]
+        # so that five are a job, and not worked on while the caller waits
+        async with running(1_000_000, SYNC_IMAGES=str(FEW - 1)) as (stack, headers):
+            others = await another_account(stack, 1_000_000)
+            async with (
+                aiohttp.ClientSession(
+                    stack.url, headers=headers, timeout=aiohttp.ClientTimeout(total=None)
+                ) as large,
+                aiohttp.ClientSession(stack.url, headers=others) as small,
+            ):
+                await job_seconds(small, few)
+                alone = [await job_seconds(small, few) for _ in range(ALONE)]
+                print(f"{FEW} photographs alone: {_told(alone)}", flush=True)
+                began = time.perf_counter()
+                rest = asyncio.create_task(_heard(large, await _upload(large, many), MANY))
+                beside: list[float] = []
+                while not rest.done():
+                    seconds = await job_seconds(small, few)
+                    if not rest.done():
+                        beside.append(seconds)
+                many_seconds = await rest - began
+                print(f"beside {MANY:,} of another account: {_told(beside)}")
+    result = {
+        "alone_s": round(statistics.median(alone), 2),
+        "beside_s": round(statistics.median(beside), 2),
+        "beside_most_s": round(max(beside), 2),
+        "jobs_beside": len(beside),
+        "many_s": round(many_seconds, 1),
+    }
+    print(json.dumps(result))
+
+
+async def job_seconds(client: aiohttp.ClientSession, files: Sequence[Path]) -> float:
+    """Send files as one job; return how long it took from the first byte to its last event."""
+    began = time.perf_counter()
+    return await _heard(client, await _upload(client, files), len(files)) - began
 
 
 async def stack_rates(files: Sequence[Path], large: Sequence[Path]) -> tuple[Batch, Batch, float]:
@@ -232,9 +285,25 @@ async def _ended(client: aiohttp.ClientSession, task: str) -> dict[str, object]:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
+async def _heard(client: aiohttp.ClientSession, task: str, files: int) -> float:
+    """Hear a job's events until it has ended; return when. Ends the run if it went wrong."""
+    async with client.get(f"{_JOBS}/{task}/events") as events:
+        await events.read()
+    heard = time.perf_counter()
+    job = await _ended(client, task)
+    if (job["status"], job["succeeded"]) != ("completed", files):
+        raise SystemExit(f"the job went wrong: {job}")
+    return heard
+
+
+def _told(seconds: Sequence[float]) -> str:
+    middle = statistics.median(seconds)
+    return f"{len(seconds)} jobs, {min(seconds):.2f} to {max(seconds):.2f} s, median {middle:.2f} s"
+
+
 def _best(rates: Sequence[Rate]) -> float:
     return max(rate.per_second for rate in rates)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(turns() if sys.argv[1:] == ["--turns"] else main()))

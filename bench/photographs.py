@@ -32,6 +32,12 @@ _GROUP_CELL = 1000
 """Pixels that a person has; the face takes a fifth of them."""
 _GROUP_STEP = 4
 
+_ROOM = 200, 288, 232, 256
+"""Pixels put above, below, left and right of the astronaut: the head then has room at any turn."""
+_ROOMY_SIDES = 600, 800, 1000, 1500, 2000
+_TURNS = 0.0, 12.0, -25.0, 90.0, 180.0
+"""Degrees clockwise."""
+
 _START_OF_IMAGE = 2
 _COMMENT = b"\xff\xfe"
 
@@ -88,6 +94,20 @@ def groups(folder: Path, count: int) -> list[Path]:
         return list(threads.map(write, range(count)))
 
 
+def with_room(folder: Path) -> list[Path]:
+    """Write JPEG files of one person with room around the head: scaled, turned, and mirrored."""
+    roomy = cv2.copyMakeBorder(decode(astronaut()).pixels, *_ROOM, cv2.BORDER_REPLICATE)
+    files = []
+    for side in _ROOMY_SIDES:
+        for degrees in _TURNS:
+            for mirrored in (False, True):
+                drawn = _turned(cv2.flip(roomy, 1) if mirrored else roomy, side, degrees)
+                name = f"{side}-{degrees:g}{'-mirrored' if mirrored else ''}.jpg"
+                files.append(folder / name)
+                files[-1].write_bytes(encode_jpeg(drawn, quality=92))
+    return files
+
+
 def large_files(folder: Path, count: int) -> list[Path]:
     """Write 24 megapixel JPEG files of some 10 MB: one picture, told apart by a comment."""
     plain = encode_jpeg(_enlarged(decode(astronaut()).pixels, _SIDE_24MP), quality=94)
@@ -97,6 +117,18 @@ def large_files(folder: Path, count: int) -> list[Path]:
         comment = _COMMENT + struct.pack(">H", len(text) + 2) + text
         file.write_bytes(plain[:_START_OF_IMAGE] + comment + plain[_START_OF_IMAGE:])
     return files
+
+
+def _turned(pixels: cv2.typing.MatLike, side: int, degrees: float) -> Pixels:
+    """Draw a square picture turned about its middle, with sides of so many pixels."""
+    was = pixels.shape[0]
+    how = cv2.INTER_AREA if side < was else cv2.INTER_CUBIC
+    sized = cv2.resize(pixels, (side, side), interpolation=how)
+    turn = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), -degrees, 1.0)
+    drawn = cv2.warpAffine(
+        sized, turn, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(drawn, np.uint8)
 
 
 def _enlarged(pixels: Pixels, side: int) -> Pixels:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import aiohttp
 import msgspec
 
 _READY_SECONDS = 120
+_ANOTHER = "another@example.com"
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,13 +32,17 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def running(tokens: int) -> AsyncIterator[tuple[Stack, dict[str, str]]]:
-    """Start a stack, give its account tokens, yield it with the headers of a logged-in client."""
+async def running(tokens: int, **settings: str) -> AsyncIterator[tuple[Stack, dict[str, str]]]:
+    """Start a stack, give its account tokens, yield it with the headers of a logged-in client.
+
+    Its services have their standard settings but for those that are given.
+    """
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         home = Path(folder)
         up = subprocess.Popen(  # noqa: ASYNC220 - started once, before anything is measured
             [sys.executable, "-m", "cli", "up", "--port", "0", "--home", folder],
             stdout=subprocess.DEVNULL,
+            env=os.environ | settings,
         )
         try:
             stack = msgspec.structs.replace(await _ready(home / "stack.json", up), home=folder)
@@ -53,6 +60,14 @@ async def running(tokens: int) -> AsyncIterator[tuple[Stack, dict[str, str]]]:
         finally:
             up.send_signal(signal.SIGINT)
             up.wait(60)
+
+
+async def another_account(stack: Stack, tokens: int) -> dict[str, str]:
+    """Open a second account; return the headers of a client logged in to it."""
+    password = secrets.token_urlsafe(12)
+    options = ("--password", password, "--tokens", str(tokens), "--plan", "business")
+    _run("account", "create", _ANOTHER, *options, "--home", stack.home)
+    return await _login(msgspec.structs.replace(stack, email=_ANOTHER, password=password))
 
 
 async def _ready(file: Path, up: "subprocess.Popen[bytes]") -> Stack:

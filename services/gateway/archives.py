@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import msgspec
+
 from kit.storage import Storage
 from proto.facecrop import Portrait
 from proto.ids import StorageKey
 from proto.jobs import Item
 from services.gateway import table
+from services.gateway.ended import JobBody
 from services.gateway.portraits import files, outcome_of, warnings
 from services.gateway.zips import Zip
 
@@ -34,8 +37,13 @@ _HEADINGS = (
 )
 
 
-async def of_portraits(storage: Storage, items: AsyncIterator[Item]) -> AsyncIterator[bytes]:
-    """Yield the archive of a face crop job piece by piece: its files once each, and receipt.csv.
+async def of_portraits(
+    storage: Storage, job: JobBody, items: AsyncIterator[Item]
+) -> AsyncIterator[bytes]:
+    """Yield the archive of a face crop job piece by piece: its files once each, and two receipts.
+
+    receipt.csv has a line for each photo, receipt.json is what is told of the job without its
+    results: how many of what, and how alike the portraits are.
 
     Raises ObjectNotFound in the middle when a file is not there any more, so that a part is not
     taken for the whole.
@@ -59,6 +67,7 @@ async def of_portraits(storage: Storage, items: AsyncIterator[Item]) -> AsyncIte
                     async for piece in pieces:
                         yield piece
         archive.add("receipt.csv", table.rows(lines))
+        archive.add("receipt.json", msgspec.json.format(msgspec.json.encode(job)))
     yield archive.take()
 
 

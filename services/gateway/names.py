@@ -1,11 +1,12 @@
 """File names: from what a client calls a file to what we call the files made from it."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
+
+from kit.letters import in_ascii
 
 _LONGEST_SHOWN = 255
 _LONGEST_STEM = 60
@@ -34,9 +35,8 @@ def stems(names: Iterable[str]) -> list[str]:
 
 
 def _stem(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", PurePosixPath(shown(name)).stem)
-    ascii_only = plain.encode("ascii", "ignore").decode()
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", ascii_only).strip("-_")
+    plain = in_ascii(PurePosixPath(shown(name)).stem)
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-_")
     return safe[:_LONGEST_STEM] or "photo"
 
 

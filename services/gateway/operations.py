@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -118,7 +118,10 @@ class Operations:
 
 
 async def read_long_json(
-    request: web.Request, kind: type[Body], at_most: int
+    request: web.Request,
+    kind: type[Body],
+    at_most: int,
+    check_names: Callable[[Iterable[str]], None] | None = None,
 ) -> tuple[Body, bytes]:
     """Return a JSON body of up to so many bytes, and its SHA-256.
 
@@ -127,12 +130,16 @@ async def read_long_json(
     """
     long = request.clone(client_max_size=at_most)
     with receiving(request):  # the clone keeps its own account of it
-        body = await read_json(long, kind)
+        body = await read_json(long, kind, check_names)
     return body, hashlib.sha256(await long.read()).digest()
 
 
-async def read_json(request: web.Request, kind: type[Body]) -> Body:
-    """Return the request's JSON body as `kind`.
+async def read_json(
+    request: web.Request,
+    kind: type[Body],
+    check_names: Callable[[Iterable[str]], None] | None = None,
+) -> Body:
+    """Return the request's JSON body as `kind`; `check_names` may refuse names of its fields.
 
     Raises Problem: 415 when it is not said to be JSON, 400 when it is not JSON, 422 when a field
     is missing or wrong; aiohttp raises 413 when it is too large.
@@ -142,11 +149,14 @@ async def read_json(request: web.Request, kind: type[Body]) -> Body:
     try:
         with receiving(request):
             body = await request.read()
-        return msgspec.json.decode(body, type=kind)
+        asked = msgspec.json.decode(body, type=kind)
+        if check_names is not None:
+            check_names(msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
     except msgspec.ValidationError as error:
         raise Problem(422, "INVALID_REQUEST", _readable(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "MALFORMED_JSON", "the body is not valid JSON") from error
+    return asked
 
 
 def _readable(error: msgspec.ValidationError) -> str:

@@ -76,6 +76,8 @@ class ReceiptOfAll(msgspec.Struct, frozen=True, kw_only=True):
     roll: Spread | None
     flags: dict[Flag, int]
     """How many bear each flag."""
+    flag_shares: dict[Flag, float]
+    """The same as fractions of the portraits."""
     warned: int
     """How many bear a warning."""
 
@@ -148,6 +150,7 @@ def receipt_of(portraits: Sequence[Portrait]) -> ReceiptOfAll | None:
         return None
     measured = [portrait.receipt for portrait in distinct if portrait.receipt.measured]
     values = {name: [getattr(receipt, name) for receipt in measured] for name in _LENGTHS}
+    flags = {flag: sum(flag in portrait.flags for portrait in distinct) for flag in _FLAGS}
     return ReceiptOfAll(
         portraits=len(distinct),
         measured=len(measured),
@@ -155,7 +158,8 @@ def receipt_of(portraits: Sequence[Portrait]) -> ReceiptOfAll | None:
             name: _spread(statistics.fmean(of), statistics.pstdev(of)) if of else None
             for name, of in values.items()
         },
-        flags={flag: sum(flag in portrait.flags for portrait in distinct) for flag in _FLAGS},
+        flags=flags,
+        flag_shares=_shares(flags, len(distinct)),
         warned=sum(bool(warnings(portrait)) for portrait in distinct),
     )
 
@@ -167,17 +171,23 @@ def receipt_from(measures: Mapping[str, Measure]) -> ReceiptOfAll | None:
     if every is None:
         return None
     lengths = {name: measures.get(name) for name in _LENGTHS}
+    flags = {flag: _how_many(measures.get(flag)) for flag in _FLAGS}
     return ReceiptOfAll(
         portraits=every.count,
         measured=min(of.count if of else 0 for of in lengths.values()),
         **{name: _spread(of.mean, of.deviation) if of else None for name, of in lengths.items()},
-        flags={flag: _how_many(measures.get(flag)) for flag in _FLAGS},
+        flags=flags,
+        flag_shares=_shares(flags, every.count),
         warned=_how_many(every),
     )
 
 
 def _spread(mean: float, deviation: float) -> Spread:
     return Spread(mean=round(mean, 5), deviation=round(deviation, 5))
+
+
+def _shares(flags: Mapping[Flag, int], portraits: int) -> dict[Flag, float]:
+    return {flag: round(count / portraits, 5) for flag, count in flags.items()}
 
 
 def _how_many(measure: Measure | None) -> int:

@@ -9,11 +9,11 @@ empty.
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from kit.letters import in_ascii
 from proto.agencies import FileId, SubjectId
 from proto.facecrop import FaceBox
 from proto.matching.exports import Assignment
@@ -82,8 +82,7 @@ def grade_of(class_name: str) -> str:
 
 def plain(text: str) -> str:
     """Return the ASCII letters and digits of a text, letters without their marks."""
-    decomposed = unicodedata.normalize("NFKD", text.replace("đ", "d").replace("Đ", "D"))
-    return "".join(letter for letter in decomposed if letter.isascii() and letter.isalnum())
+    return "".join(letter for letter in in_ascii(text) if letter.isalnum())
 
 
 def image_names(student_ids: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -14,6 +13,7 @@ from asyncpg import Record
 from kit.aside import Aside, Overrun
 from kit.bus import decoder
 from kit.database import Pool
+from kit.letters import in_ascii
 from kit.storage import BadKey, ObjectNotFound, ObjectTooLarge, Storage
 from proto.errors import InvalidRequest, NotFound
 from proto.ids import AccountId, StorageKey
@@ -252,8 +252,7 @@ def _told(missing: Iterable[tuple[str, str]]) -> list[Missing]:
 
 def _stem(job_id: str) -> str:
     """Return a reference as part of a file name: ASCII, safe, at most 60 letters."""
-    plain = unicodedata.normalize("NFKD", job_id).encode("ascii", "ignore").decode()
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-_")
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", in_ascii(job_id)).strip("-_")
     return safe[:_LONGEST_STEM] or "job"
 
 

@@ -346,6 +346,24 @@ async def test_a_preset_of_named_sizes_is_judged_by_what_it_asks_for(
     assert set(result["receipt"]["files"]) == set(result["output_urls"])
 
 
+@pytest.mark.parametrize("background", ["none", ""])
+async def test_without_background_a_photo_keeps_its_own_whatever_the_preset_says(
+    client: Client, elsewhere: Elsewhere, astronaut_jpeg: bytes, background: str
+) -> None:
+    await client.send("POST", PRESETS, json=BADGE)
+    await client.send("POST", PRESETS, json=BADGE | {"name": "plain", "background": None})
+    by_url = {"icp_type": "badge", "image_url": f"{elsewhere.url}/a.jpg", "background": background}
+    answers = [
+        await client.upload(("a.jpg", astronaut_jpeg), icp_type="plain"),
+        await client.upload(("a.jpg", astronaut_jpeg), icp_type="badge", background=background),
+        await client.send("POST", CROP, json=by_url),
+    ]
+    links = [answer.body["results"][0]["output_urls"]["medium"] for answer in answers]
+    plain, by_form, by_json = [(await client.picture(link)).tobytes() for link in links]
+    assert by_form == plain
+    assert by_json == plain
+
+
 async def test_the_preset_of_another_account_is_no_icp_type(
     client: Client, newcomer: Newcomer, astronaut: bytes
 ) -> None:

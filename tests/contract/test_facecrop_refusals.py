@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.contract.conftest import Answer, Client, uploads_of
+from tests.contract.conftest import Answer, Client, Elsewhere, uploads_of
 from tests.running import RunningStack
 
 CROP = "/v1/services/studio/face-crop"
@@ -42,6 +42,7 @@ def _form(**fields: Any) -> Callable[[bytes], aiohttp.FormData]:
         _form(icp_type="school", background="#12345g"),
         _form(icp_type="school", background="transparent", format="jpeg"),
         _form(icp_type="school", format="gif"),
+        _form(icp_type="school", enhanced="true"),
     ],
     ids=[
         "no preset",
@@ -57,6 +58,7 @@ def _form(**fields: Any) -> Callable[[bytes], aiohttp.FormData]:
         "no colour",
         "transparent jpeg",
         "format",
+        "a misspelt field",
     ],
 )
 async def test_a_wrong_field_is_422_before_anything_is_charged(
@@ -202,6 +204,35 @@ async def test_a_wrong_json_body_is_told_what_is_wrong(
     )
     _is_error(answer, status, code)
     assert await client.balance() == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("enhanced", True, "enhance"),
+        ("autorotate", False, "auto_rotate"),
+        ("background_color", "#00ff00", "background"),
+    ],
+)
+async def test_a_misspelt_field_is_told_by_name_in_json_and_in_forms(
+    client: Client, astronaut: bytes, name: str, value: object, meant: str
+) -> None:
+    body = {"icp_type": "school", "image_url": "http://x", name: value}
+    by_json = await client.send("POST", CROP, json=body)
+    by_form = await client.upload(("a.jpg", astronaut), **{name: "true"})
+    for answer in (by_json, by_form):
+        _is_error(answer, 422, "INVALID_REQUEST")
+        assert answer.body["message"] == f"there is no field '{name}'; did you mean {meant}?"
+    assert await client.balance() == 100
+
+
+async def test_other_fields_that_are_not_known_are_let_pass(
+    client: Client, elsewhere: Elsewhere, astronaut: bytes
+) -> None:
+    more = {"student_id": "STU-001", "agency": "1"}
+    body = {"icp_type": "school", "image_url": f"{elsewhere.url}/a.jpg", **more}
+    assert (await client.send("POST", CROP, json=body)).status == 200
+    assert (await client.upload(("a.jpg", astronaut), **more)).status == 200
 
 
 async def test_2001_urls_are_too_many(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import zipfile
 
 import aiohttp
@@ -37,14 +38,14 @@ async def test_an_archive_has_every_file_once_and_a_line_for_every_photo(
     found = await archive(client, task)
     assert found.testzip() is None
     entries = found.namelist()
-    assert len(entries) == len({entry.lower() for entry in entries}) == 2 * 7 + 1
+    assert len(entries) == len({entry.lower() for entry in entries}) == 2 * 7 + 2
     assert all("/" not in entry and not entry.startswith(".") for entry in entries)
     linked = {
         url.partition("?")[0].rpartition("/")[2]
         for result in job["results"]
         for url in result.get("output_urls", {}).values()
     }
-    assert {*linked, "receipt.csv"} == set(entries)
+    assert {*linked, "receipt.csv", "receipt.json"} == set(entries)
     for result in job["results"][:7]:
         url = result["output_urls"]["medium"]
         name = url.partition("?")[0].rpartition("/")[2]
@@ -90,18 +91,37 @@ async def test_before_the_end_there_is_no_archive(
     job = await client.ended(task)
     found = await archive(client, task)
     assert found.testzip() is None
-    assert len(found.namelist()) == 2 * job["succeeded"] + 1
+    assert len(found.namelist()) == 2 * job["succeeded"] + 2
     lines = receipt_of(found)
     assert len(lines) == 40
     assert sum(line["status"] == "cancelled" for line in lines) == job["cancelled"]
 
 
-async def test_a_job_that_failed_has_an_archive_of_its_receipt_only(client: Client) -> None:
+async def test_the_receipt_of_a_job_lies_in_its_archive_as_the_job_tells_it(
+    client: Client, astronaut_jpeg: bytes
+) -> None:
+    task = await client.begin(*photographs(astronaut_jpeg, 8), ("none.jpg", b"no photo"))
+    job = await client.ended(task)
+    told = json.loads((await archive(client, task)).read("receipt.json"))
+    assert told == {name: value for name, value in job.items() if name != "results"}
+    assert (told["task_id"], told["succeeded"], told["failed"]) == (task, 8, 1)
+    receipt = told["receipt"]
+    assert receipt["portraits"] == 8
+    for measure in ("eye_line", "head", "eye_distance", "roll"):
+        assert set(receipt[measure]) == {"mean", "deviation"}
+    for flag, count in receipt["flags"].items():
+        assert receipt["flag_shares"][flag] == pytest.approx(count / 8)
+
+
+async def test_a_job_that_failed_has_an_archive_of_its_receipts_only(client: Client) -> None:
     task = await client.begin(*((f"{n}.jpg", f"{n}".encode()) for n in range(9)))
     await client.ended(task)
     found = await archive(client, task)
-    assert found.namelist() == ["receipt.csv"]
+    assert found.namelist() == ["receipt.csv", "receipt.json"]
     assert len(receipt_of(found)) == 9
+    told = json.loads(found.read("receipt.json"))
+    assert (told["status"], told["failed"]) == ("failed", 9)
+    assert "receipt" not in told
 
 
 async def test_a_head_tells_what_would_come(client: Client, astronaut_jpeg: bytes) -> None:

@@ -1,5 +1,6 @@
 """Face crop over HTTP, as the Printcart Studio dialect has it."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -9,8 +10,8 @@ from msgspec import Meta
 
 from proto.errors import NotFound
 from proto.facecrop import Portrait
-from proto.presets import Background, Format, GetPreset, Preset, PresetName
-from services.gateway import photos
+from proto.presets import Format, GetPreset, Preset, PresetName
+from services.gateway import misspelt, photos
 from services.gateway.batches import BEGIN_SECONDS
 from services.gateway.cropping import Outcome, Wish, begin_crops, crop, operation_of, seconds_for
 from services.gateway.ended import JobBegunBody, begun_body
@@ -34,6 +35,12 @@ operations = Operations("Face Crop")
 IcpType = Annotated[str, Meta(min_length=1, max_length=40)]
 """school, corporate, sports, childcare, or the name of a preset of the account's own."""
 
+NO_BACKGROUND = "none"
+"""Leaves the photograph's own background, whatever the preset says; so does an empty text."""
+Background = Annotated[
+    str, Meta(pattern=rf"^(#[0-9a-fA-F]{{6}}|transparent|{NO_BACKGROUND})?$(?!\n)")
+]
+
 
 class CropOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be made of the photos, however they are sent."""
@@ -45,7 +52,8 @@ class CropOptions(msgspec.Struct, frozen=True, kw_only=True):
     auto_rotate: bool = True
     """false to leave tilted heads tilted; otherwise more than 3 degrees are levelled."""
     background: Background | None = None
-    """#RRGGBB or transparent, instead of what the preset says; the person is cut out for it."""
+    """#RRGGBB or transparent, instead of what the preset says; the person is cut out for it. none,
+    or an empty text, leaves the photograph's own."""
     format: Format | None = None
     """Instead of what the preset says; png where the background is transparent."""
 
@@ -93,7 +101,10 @@ ANSWERS = {
 async def by_url(request: web.Request) -> web.Response:
     """Fetch one or more photos, crop the face in each to a preset."""
     body, sha256 = await read_long_json(
-        request, CropByUrl, request.app[SETTINGS].max_url_list_bytes
+        request,
+        CropByUrl,
+        request.app[SETTINGS].max_url_list_bytes,
+        partial(misspelt.check, kind=CropByUrl),
     )
     sent = photos.by_url(request, urls_of(body), sha256)
     return await _worked_on(request, sent, await _wish(request, body))
@@ -153,6 +164,7 @@ async def preset_of(request: web.Request, name: str) -> Preset:
 async def _wish(request: web.Request, options: CropOptions) -> Wish:
     preset = await preset_of(request, options.icp_type)
     background = preset.background if options.background is None else options.background
+    background = "" if background == NO_BACKGROUND else background
     transparent = background == "transparent"
     form = options.format or ("png" if transparent and preset.format == "jpeg" else preset.format)
     if transparent and form == "jpeg":
@@ -171,12 +183,15 @@ _YES_OR_NO = {"false": False, "0": False, "true": True, "1": True}
 
 def _options(fields: dict[str, str]) -> CropOptions:
     """Return what a form says. Raises Problem."""
+    misspelt.check(fields, CropOptions)
     given = {
         name: fields[name]
-        for name in ("icp_type", "enhance", "auto_rotate", "background", "format")
+        for name in ("icp_type", "enhance", "auto_rotate", "format")
         if fields.get(name)
     }
     told: dict[str, object] = {**given}
+    if "background" in fields:
+        told["background"] = fields["background"]
     for name in ("enhance", "auto_rotate"):
         if name in given:
             told[name] = _YES_OR_NO.get(given[name].lower(), given[name])

@@ -200,7 +200,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     scope=_SCOPES,
 )
 async def archive(request: web.Request) -> web.StreamResponse:
-    """Download everything that a job made as one ZIP, with a receipt of it as CSV."""
+    """Download everything that a job made as one ZIP, with a receipt of it as CSV and as JSON."""
     found = await _job(request)
     if found.kind != FACE_CROP:
         raise Problem(409, "NO_ARCHIVE", "only the files of face crop jobs come as an archive")
@@ -212,7 +212,7 @@ async def archive(request: web.Request) -> web.StreamResponse:
             await _note_portraits(request, found)
         # of a yearbook: some may have been erased since, with whom they show
         items = still_there(storage, items)
-    pieces = archives.of_portraits(storage, items)
+    pieces = archives.of_portraits(storage, body(found), items)
     return await downloads.send(request, pieces, "application/zip", f"{found.id}.zip")
 
 

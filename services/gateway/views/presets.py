@@ -26,7 +26,7 @@ from proto.presets import (
 )
 from services.gateway.identity import ACCOUNT
 from services.gateway.operations import Operations, Parameter, read_json
-from services.gateway.problems import json_response
+from services.gateway.problems import Problem, json_response
 from services.gateway.resources import BUS
 from services.gateway.views.shapes import ASKING, ERROR_ANSWERS, ErrorBody
 
@@ -64,8 +64,11 @@ class PresetsBody(msgspec.Struct, frozen=True, kw_only=True):
     presets: list[PresetBody]
 
 
-class ReplacePresetBody(msgspec.Struct, frozen=True, kw_only=True):
-    """How portraits shall be framed and what shall come out."""
+class PresetFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How portraits shall be framed and what shall come out.
+
+    An unknown field is refused: it would be a wish that is never fulfilled.
+    """
 
     aspect: Aspect
     """Width to height of the frame, each 1 to 100."""
@@ -84,9 +87,18 @@ class ReplacePresetBody(msgspec.Struct, frozen=True, kw_only=True):
     format: Format | None = None
     """Left out, png for a transparent background, else jpeg, which cannot be transparent."""
     dpi: Dpi = 300
+    own: bool = True
+    """As it is answered; it changes nothing."""
 
 
-class CreatePresetBody(ReplacePresetBody, frozen=True, kw_only=True):
+class ReplacePresetBody(PresetFields, frozen=True, kw_only=True):
+    """What the preset shall be from now on; what is answered can be sent back."""
+
+    name: str | None = None
+    """That of the path, or left out."""
+
+
+class CreatePresetBody(PresetFields, frozen=True, kw_only=True):
     """A preset and its name."""
 
     name: PresetName
@@ -142,6 +154,9 @@ async def replace(request: web.Request) -> web.Response:
     """Replace one of the account's own presets; what is left out is chosen anew."""
     name = _name(request)
     body = await read_json(request, ReplacePresetBody)
+    if body.name not in (None, name):
+        sentence = f"a preset keeps its name; leave name out, or send {name}"
+        raise Problem(422, "INVALID_REQUEST", sentence)
     changed = await request.app[BUS].request(
         ReplacePreset(account=request[ACCOUNT], **_asked(name, body))
     )
@@ -169,7 +184,7 @@ def _name(request: web.Request) -> PresetName:
         raise NotFound("there is no such preset in this account") from error
 
 
-def _asked(name: PresetName, body: ReplacePresetBody) -> dict[str, Any]:
+def _asked(name: PresetName, body: PresetFields) -> dict[str, Any]:
     """Return what a body asks for as the fields of a request."""
     sizes = dict(body.output_sizes)
     draft = PresetDraft(

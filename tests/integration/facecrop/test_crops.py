@@ -1,5 +1,6 @@
 """Portraits of a real photograph with the real models."""
 
+import statistics
 from io import BytesIO
 from typing import Any
 
@@ -55,6 +56,22 @@ async def test_eyes_stand_level_where_the_preset_says_however_the_photo_was_held
         assert abs(told.roll) < 2
     assert told.head == pytest.approx(preset.head, rel=0.06)
     assert told.eye_distance == pytest.approx(upright.eye_distance, rel=0.06)
+
+
+async def test_portraits_of_a_job_are_alike_however_large_and_tilted_the_heads(
+    engine: Engine, person: Pixels
+) -> None:
+    receipts = []
+    for side in (600, 1000, 1400):
+        how = cv2.INTER_AREA if side < len(person) else cv2.INTER_CUBIC
+        scaled: Pixels = cv2.resize(person, (side, side), interpolation=how)  # type: ignore[assignment]
+        for degrees in (0, 12, -25, 90, 180):
+            made = await engine.crop(encode_png(turned(scaled, degrees)), SCHOOL)
+            assert not {"oversized", "padded"} & set(made.flags)
+            receipts.append(made.receipt)
+    distances = [receipt.eye_distance for receipt in receipts]
+    assert statistics.pstdev(receipt.eye_line for receipt in receipts) <= 0.01
+    assert statistics.pstdev(distances) / statistics.fmean(distances) <= 0.05
 
 
 async def test_a_head_is_left_as_it_is_when_that_is_asked_for(

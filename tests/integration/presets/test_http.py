@@ -160,6 +160,7 @@ async def test_a_preset_that_is_not_the_callers_is_not_found(
         {"output_sizes": {f"card{number}": [240, 300] for number in range(11)}},
         {"output_sizes": {"full": None}},
         {"background": ""},
+        {"background": "none"},
         {"background": "white"},
         {"background": "#fff"},
         {"format": "tiff"},
@@ -174,6 +175,34 @@ async def test_what_makes_no_preset_is_refused(
     status, error = await send(client, "POST", body=BADGE | changed)
     assert (status, error["error"]) == (422, "INVALID_REQUEST")
     assert len((await send(client, "GET"))[1]["presets"]) == 4
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("PUT", "/badge")])
+async def test_a_field_that_is_not_known_is_refused_by_name(
+    client: ClientSession, method: str, path: str
+) -> None:
+    if path:
+        await send(client, "POST", body=BADGE)
+    body = BADGE | {"background_color": "#ffffff"}
+    status, error = await send(client, method, path, body)
+    assert (status, error["error"]) == (422, "INVALID_REQUEST")
+    assert "background_color" in error["message"]
+
+
+async def test_a_preset_keeps_its_name(client: ClientSession) -> None:
+    await send(client, "POST", body=BADGE)
+    status, error = await send(client, "PUT", "/badge", LEAST | {"name": "card"})
+    assert (status, error["error"]) == (422, "INVALID_REQUEST")
+    assert "leave name out" in error["message"]
+    assert await send(client, "GET", "/badge") == (200, BADGE | {"own": True})
+
+
+async def test_what_is_answered_makes_another_preset_under_another_name(
+    client: ClientSession,
+) -> None:
+    _, school = await send(client, "GET", "/school")
+    status, made = await send(client, "POST", body=school | {"name": "school-2"})
+    assert (status, made) == (201, school | {"name": "school-2", "own": True})
 
 
 @pytest.mark.parametrize("missing", ["name", "aspect", "head_ratio", "eye_line"])

@@ -13,6 +13,10 @@ from services.gateway import names
     [
         ("student.jpg", "student"),
         ("Nguyễn Văn An.JPG", "Nguyen-Van-An"),
+        ("Đặng Văn Đức.jpg", "Dang-Van-Duc"),
+        ("Łukasz.jpg", "Lukasz"),
+        ("Søren Weiß.jpg", "Soren-Weiss"),
+        ("写真 Đức.jpg", "Duc"),
         ("../../etc/passwd", "passwd"),
         ("C:\\photos\\a b.png", "a-b"),
         (".htaccess", "htaccess"),
@@ -26,6 +30,10 @@ from services.gateway import names
 )
 def test_a_file_name_becomes_a_safe_stem(given_name: str, stem: str) -> None:
     assert names.stems([given_name]) == [stem]
+
+
+def test_names_without_latin_letters_are_numbered() -> None:
+    assert names.stems(["写真.jpg", "Иван.jpg"]) == ["photo", "photo-2"]
 
 
 def test_stems_of_one_request_stay_apart_on_every_file_system() -> None:

@@ -124,6 +124,7 @@ def test_the_receipt_has_mean_and_deviation_and_counts_flags_and_warnings() -> N
     assert (found.eye_line.mean, found.eye_line.deviation) == (0.4, 0.1)
     assert (found.roll.mean, found.roll.deviation) == (-1.0, 0.0)
     assert found.flags == {"oversized": 0, "padded": 2, "upscaled": 1}
+    assert found.flag_shares == {"oversized": 0.0, "padded": 1.0, "upscaled": 0.5}
 
 
 def unmeasured(name: str, **rest: Any) -> Portrait:
