@@ -93,8 +93,9 @@ async def decide(
 ) -> int:
     found: int = await pool.fetchval(
         "INSERT INTO matching.decisions (account_id, match_id, file_id, action, face, subject_id, "
-        "before, decided_by) VALUES ($1, $2, $3, 'confirm', 0, $4, $5, 'user:a-reviewer') "
-        "RETURNING id",
+        "faces, before, decided_by) VALUES ($1, $2, $3, 'confirm', 0, $4, "
+        "jsonb_build_array(jsonb_build_object('face', 0, 'subject', $4::bigint)), $5, "
+        "'user:a-reviewer') RETURNING id",
         account,
         match,
         file,
