@@ -1,10 +1,7 @@
 """The rules of sorting, each with what it does and what it leaves alone."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,48 +9,23 @@ from hypothesis import strategies as st
 
 from services.qr.frames import Frame, Order
 from services.qr.payload import CardContent, Flaw, Kind, Unreadable
-from services.qr.sorting import CardStands, Options, Reason, Report, Sorted, Subject, sort
-
-JOB, OTHER_JOB = b"job1", b"job2"
-FORGED = Unreadable(Flaw.FORGED)
-LINK = Unreadable(Flaw.NOT_OURS)
-THEIRS = Unreadable(Flaw.OTHER_ACCOUNT)
-SENT = Options(job=JOB, order=Order.SENT)
-CARD_LAST = Options(job=JOB, order=Order.SENT, card=CardStands.LAST)
-
-
-def card(who: str, kind: Kind = Kind.SUBJECT, job: bytes = JOB) -> CardContent:
-    return CardContent(kind, job, who)
-
-
-def shoot(
-    *shots: str | CardContent | Unreadable | tuple[CardContent | Unreadable, ...],
-) -> list[Frame]:
-    """Frames called 0, 1, 2 and so on; a text is a photograph of that name, the rest are cards."""
-    frames = []
-    for number, shot in enumerate(shots):
-        if isinstance(shot, str):
-            frames.append(Frame(shot))
-        else:
-            cards = shot if isinstance(shot, tuple) else (shot,)
-            frames.append(Frame(f"card{number}", cards=cards))
-    return frames
-
-
-def files(frames: Iterable[Frame]) -> list[str]:
-    return [frame.file for frame in frames]
-
-
-def photographs(result: Sorted) -> dict[str, list[str]]:
-    return {found.subject.id: files(found.frames) for found in result.assignments}
-
-
-def told(result: Sorted, reason: Reason) -> list[Report]:
-    return [report for report in result.reports if report.reason is reason]
-
-
-def reasons(result: Sorted) -> list[Reason]:
-    return [report.reason for report in result.reports]
+from services.qr.sorting import CardStands, Options, Reason, Sorted, Subject, sort
+from tests.unit.qr.sequences import (
+    CARD_LAST,
+    FORGED,
+    JOB,
+    LINK,
+    OTHER_JOB,
+    SENT,
+    THEIRS,
+    UNREAD,
+    card,
+    files,
+    photographs,
+    reasons,
+    shoot,
+    told,
+)
 
 
 def test_photographs_belong_to_the_card_before_them() -> None:
@@ -262,35 +234,6 @@ def test_a_frame_with_neither_face_nor_symbol_is_told_and_stays(
     assert all(files(report.frames) == ["floor"] for report in reports)
 
 
-def test_cameras_that_are_sent_mixed_are_sequences_of_their_own() -> None:
-    frames = [
-        Frame("a1", camera="A", cards=(card("an"),)),
-        Frame("b1", camera="B", cards=(card("binh"),)),
-        Frame("a2", camera="A"),
-        Frame("b2", camera="B"),
-        Frame("a3", camera="A", cards=(card("binh"),)),
-        Frame("a4", camera="A"),
-    ]
-    result = sort(frames, SENT)
-
-    assert photographs(result) == {"an": ["a2"], "binh": ["a4", "b2"]}
-    assert result.reports == []  # binh was before two cameras, not twice before one
-
-    together = sort(frames, Options(job=JOB, order=Order.SENT, cameras_apart=False))
-    assert photographs(together) == {"an": [], "binh": ["a2", "b2", "a4"]}
-
-
-def test_frames_that_name_no_camera_are_of_the_only_one() -> None:
-    one = [Frame("1", camera="A", cards=(card("an"),)), Frame("2"), Frame("3", camera="A")]
-    two = [*one, Frame("4", camera="B", cards=(card("binh"),))]
-
-    assert photographs(sort(one, SENT)) == {"an": ["2", "3"]}
-    assert photographs(sort(two, SENT)) == {"an": ["3"], "binh": []}
-
-
-UNREAD = Frame("unread", unread=True)
-
-
 def test_a_file_that_could_not_be_read_ends_the_sequence() -> None:
     before, after = shoot(card("an"), "1"), shoot("2", card("binh"), "3")
     result = sort([*before, UNREAD, *after], SENT)
@@ -307,84 +250,6 @@ def test_where_cards_come_last_it_begins_no_sequence_of_anybody() -> None:
     assert photographs(result) == {"an": ["3"], "binh": ["4"]}
     (report,) = told(result, Reason.UNREADABLE_FILE)
     assert files(report.frames) == ["unread", "1", "2"]
-
-
-def at(second: float, file: str, *who: str, camera: str = "Phone", **more: Any) -> Frame:
-    """A frame of a camera that tells no serial number."""
-    taken = datetime(2026, 5, 1, 9, tzinfo=UTC) + timedelta(seconds=second)
-    cards = tuple(map(card, who))
-    return Frame(file, taken, camera, cards, not who, camera_is_certain=False, **more)
-
-
-def test_a_file_that_could_not_be_read_is_of_the_camera_that_names_its_files_so() -> None:
-    frames = [
-        at(0, "A_0001.jpg", "an", camera="A"),
-        at(1, "B_0001.jpg", "binh", camera="B"),
-        Frame("A_0002.jpg", unread=True),
-        at(3, "A_0003.jpg", camera="A"),
-        at(4, "B_0003.jpg", camera="B"),
-    ]
-    result = sort(frames, Options(JOB))
-    assert photographs(result) == {"an": [], "binh": ["B_0003.jpg"]}
-
-    nobodys = replace(frames[2], file="scan.jpg")
-    result = sort([*frames[:2], nobodys, *frames[3:]], Options(JOB, Order.SENT))
-    assert photographs(result) == {"an": [], "binh": []}
-
-
-def test_two_cameras_of_one_model_are_told_apart_by_how_they_count() -> None:
-    frames = [
-        at(0, "A_0001.jpg", "an"),
-        at(1, "B_0001.jpg", "binh"),
-        at(3, "A_0002.jpg"),
-        at(4, "B_0002.jpg"),
-        at(6, "A_0003.jpg"),
-    ]
-    result = sort(frames, Options(JOB))
-    assert photographs(result) == {"an": ["A_0002.jpg", "A_0003.jpg"], "binh": ["B_0002.jpg"]}
-    assert not result.reports
-    # with serial numbers, equal ones are one camera whatever its files are called
-    certain = [replace(frame, camera_is_certain=True) for frame in frames]
-    assert photographs(sort(certain, Options(JOB)))["an"] == []
-
-
-ONE_CAMERA = {
-    "another prefix for another colour space": ("DSC_0001", "_DSC0002", "DSC_0003", "_DSC0004"),
-    "the next folder": ("100/IMG_9998", "100/IMG_9999", "101/IMG_0001", "101/IMG_0002"),
-    "renamed for whom they show": ("an_0001", "an_0002", "binh_0001", "binh_0002"),
-    "no numbers": ("20260501_090000", "20260501_090001", "IMG_0001", "20260501_090003"),
-}
-
-
-@pytest.mark.parametrize("names", ONE_CAMERA.values(), ids=ONE_CAMERA)
-def test_one_camera_is_not_taken_apart(names: tuple[str, ...]) -> None:
-    first, second, third, fourth = (f"{name}.jpg" for name in names)
-    frames = [at(0, first, "an"), at(1, second), at(2, third, "binh"), at(3, fourth)]
-    result = sort(frames[::-1], Options(JOB))
-    assert photographs(result) == {"an": [second], "binh": [fourth]}
-    assert not result.reports
-
-
-def test_edited_copies_are_of_the_camera_that_took_the_photograph() -> None:
-    frames = [
-        at(0, "IMG_0001.jpg", "an"),
-        at(1, "IMG_0002.jpg"),
-        at(1, "IMG_E0002.jpg"),
-        at(2, "IMG_0003.jpg"),
-    ]
-    result = sort(frames, Options(JOB))
-    assert photographs(result) == {"an": ["IMG_0002.jpg", "IMG_E0002.jpg", "IMG_0003.jpg"]}
-
-
-def test_cameras_that_cannot_be_told_apart_are_reported() -> None:
-    frames = [
-        at(0, "IMG_0001.jpg", "an"),
-        at(1, "IMG_0001.jpg", "binh"),
-        at(3, "IMG_0002.jpg"),
-        at(4, "IMG_0002.jpg"),
-    ]
-    (report,) = told(sort(frames, Options(JOB)), Reason.CAMERAS_UNCLEAR)
-    assert list(report.frames) == frames
 
 
 SHOTS = st.one_of(
