@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from cli.errors import ProgramMissing
 from cli.home import Home
@@ -24,8 +25,11 @@ from proto.accounts import (
     RotateSigningKey,
     SetOutbound,
 )
-from proto.events import STREAM
+from proto.cardreader import KIND as CARD_READ
+from proto.events import STREAM, LowBalance
+from proto.facecrop import KIND as FACE_CROP
 from proto.facereader import GetEmbedder, ReadFaces
+from proto.ids import JobId
 from proto.jobs import STREAM as WORK
 from proto.jobs import (
     AddItems,
@@ -36,18 +40,26 @@ from proto.jobs import (
     GetItems,
     GetJob,
     GetJobs,
+    JobCompleted,
+    JobFailed,
     RegisterKind,
     StartJob,
     TakeItem,
+    progress_subject,
+    work_subject,
 )
 from proto.matching.agencies import GALLERY_GONE
 from proto.matching.matches import MATCH_KIND
 from proto.matching.references import REFERENCE_KIND
+from proto.qr import KIND as QR_SHEET
 from proto.qr import GetSorted
 from proto.wallet import Attach, Grant, Reconcile, Refund, Release, Settle
 
 OPERATOR = "operator"
 """May say everything: for whoever runs the stack."""
+
+PROGRESS = progress_subject(JobId(UUID(int=0))).rpartition(".")[0] + ".*"
+"""Where it is said of any job that something of it has ended."""
 
 _STREAM_OF_EVENTS = (f"$JS.API.STREAM.INFO.{STREAM}", f"$JS.API.STREAM.CREATE.{STREAM}")
 
@@ -81,7 +93,7 @@ _KEEPS_JOBS = tuple(
 
 MAY_SAY: Mapping[str, tuple[str, ...]] = {
     "accounts": (),
-    "wallet": ("events.wallet.>", *_STREAM_OF_EVENTS),
+    "wallet": (LowBalance.subject(), *_STREAM_OF_EVENTS),
     "webhooks": (
         *_STREAM_OF_EVENTS,
         f"$JS.API.CONSUMER.INFO.{STREAM}.webhooks",
@@ -95,9 +107,10 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
         Settle.subject,
         Refund.subject,
         Release.subject,
-        "events.job.>",
-        "progress.>",
-        "work.>",
+        JobCompleted.subject(),
+        JobFailed.subject(),
+        PROGRESS,
+        work_subject("*"),
         *_STREAM_OF_EVENTS,
         f"$JS.API.STREAM.INFO.{WORK}",
         f"$JS.API.STREAM.CREATE.{WORK}",
@@ -105,9 +118,9 @@ MAY_SAY: Mapping[str, tuple[str, ...]] = {
         f"$JS.API.CONSUMER.DURABLE.CREATE.{WORK}.*",
         f"$JS.API.CONSUMER.DELETE.{WORK}.*",
     ),
-    "qr": (GetJob.subject, GetItems.subject, *_works_on("qr_sheet")),
-    "facecrop": (CheckServiceKey.subject, *_works_on("face_crop")),
-    "cardreader": (CheckServiceKey.subject, *_works_on("card_read")),
+    "qr": (GetJob.subject, GetItems.subject, *_works_on(QR_SHEET)),
+    "facecrop": (CheckServiceKey.subject, *_works_on(FACE_CROP)),
+    "cardreader": (CheckServiceKey.subject, *_works_on(CARD_READ)),
     "facereader": (CheckServiceKey.subject,),
     "matching": (
         ReadFaces.subject,
@@ -138,8 +151,11 @@ Those that read strangers' pictures must not be able to top up a wallet.
 MAY_NOT_SAY: Mapping[str, tuple[str, ...]] = {"gateway": (Attach.subject,)}
 """What a service never says, of what the patterns above would let it."""
 
-MAY_HEAR: Mapping[str, tuple[str, ...]] = {"gateway": ("progress.>",)}
+MAY_HEAR: Mapping[str, tuple[str, ...]] = {"gateway": (PROGRESS,)}
 """What a service listens to besides its own subjects."""
+
+ONLY_ASKS = ("gateway",)
+"""Who is asked nothing over the bus."""
 
 OPERATORS_ONLY: tuple[str, ...] = tuple(
     message.subject
@@ -229,9 +245,19 @@ def permissions(service: str) -> dict[str, object]:
             "allow": list(MAY_SAY[service]),
             "deny": [*OPERATORS_ONLY, *MAY_NOT_SAY.get(service, ())],
         },
-        "subscribe": [f"{service}.>", "$SRV.>", f"_INBOX.{service}.>", *MAY_HEAR.get(service, ())],
+        "subscribe": [*own_subjects(service), *MAY_HEAR.get(service, ())],
         "allow_responses": {"max": 1, "expires": "10m"},
     }
+
+
+def own_subjects(service: str) -> tuple[str, ...]:
+    """Return what is a service's own to hear: questions, who is there, answers to itself."""
+    answers = f"_INBOX.{service}.>"
+    if service in ONLY_ASKS:
+        return (answers,)
+    # as kit.discovery writes them
+    there = ("$SRV.*", f"$SRV.*.{service}", f"$SRV.*.{service}.*")
+    return (f"{service}.>", *there, answers)
 
 
 def _binary() -> str:

@@ -23,6 +23,9 @@ STORAGE = "storage"
 BACKUP = "backup"
 """The database to back up, as somebody who may read all of it."""
 
+TELEMETRY = "telemetry"
+"""What the collector of spans wants to see, from every service alike."""
+
 NATS_TLS = "nats-tls"
 GATEWAY_TLS = "gateway-tls"
 """Certificates; cert-manager makes them where it is there."""
@@ -31,7 +34,9 @@ TRIAL_HOST = "darkroom.localhost"
 """Where clients find a deployment that is only tried out."""
 
 _DATABASE = "darkroom"
-_ENDINGS = ("_KEY", "_KEYS", "_SECRET", "_SECRETS", "_PASSWORD")
+_ENDINGS = ("_KEY", "_KEYS", "_SECRET", "_SECRETS", "_PASSWORD", "_HEADERS")
+_SHARED = {"OTEL_EXPORTER_OTLP_HEADERS": TELEMETRY}
+"""Settings that are the same for every service, and the secret that holds each."""
 _NO_SECRETS = ("REQUIRE_",)
 _OF_ACCOUNT = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -41,8 +46,13 @@ def of_service(service: str) -> str:
     return f"{service}-secrets"
 
 
+def holding(service: str, setting: str) -> str:
+    """Return the name of the secret in which a service finds a setting."""
+    return _SHARED.get(setting, of_service(service))
+
+
 def is_secret(setting: str) -> bool:
-    """Whether a setting is nobody's business: a key, a secret, a URL with a password in it."""
+    """Whether a setting is nobody's business: a key, a secret, headers, a URL with a password."""
     if setting.startswith(_NO_SECRETS):
         return False
     return setting == "DATABASE_URL" or setting.endswith(_ENDINGS)
@@ -74,6 +84,17 @@ def needed() -> dict[str, list[str]]:
         if keys := [name for name, optional in read_by(service).items() if not optional]:
             listed[of_service(service)] = keys
     return {**listed, STORAGE: list(_OF_ACCOUNT), BACKUP: ["DATABASE_URL"]}
+
+
+def optional() -> dict[str, list[str]]:
+    """Return the secrets that may be there besides, with the keys that may be in each."""
+    listed: dict[str, list[str]] = {}
+    for service in services.NAMES:
+        for name, may_miss in read_by(service).items():
+            keys = listed.setdefault(holding(service, name), []) if may_miss else []
+            if may_miss and name not in keys:
+                keys.append(name)
+    return listed
 
 
 def as_environment() -> str:

@@ -37,17 +37,24 @@ def findings(objects: Sequence[Object]) -> list[str]:
 def everything() -> Iterator[str]:
     """Yield everything that is wrong: with made files, permissions, overlays. Prints as it goes."""
     outdated = generated.outdated()
-    print(f"{'made files':12} {len(generated.documents()):4}  {_mark(outdated)}")
+    print(f"{'made files':13} {len(generated.documents()):4}  {_mark(outdated)}")
     for path in outdated:
         yield f"{path.relative_to(PROJECT)} is out of date; run ./just k8s"
     wrong = list(saying.check(saying.USERS.read_text()))
-    print(f"{'permissions':12} {'':4}  {_mark(wrong)}")
+    print(f"{'permissions':13} {'':4}  {_mark(wrong)}")
     yield from wrong
-    for overlay in rendering.overlays():
-        objects = rendering.rendered(overlay)
+    for overlay, objects in _rendered():
         found = findings(objects)
-        print(f"{overlay:12} {len(objects):4} objects, {len(CHECKS)} checks  {_mark(found)}")
+        print(f"{overlay:13} {len(objects):4} objects, {len(CHECKS)} checks  {_mark(found)}")
         yield from (f"{overlay}: {finding}" for finding in found)
+
+
+def _rendered() -> Iterator[tuple[str, list[Object]]]:
+    """Yield the overlays, and that for production with every secret that it can do without."""
+    for overlay in rendering.overlays():
+        yield overlay, rendering.rendered(overlay)
+    optional = sorted(path.parent for path in generated.OPTIONAL.glob("*/kustomization.yaml"))
+    yield "prod, secrets", rendering.rendered_with("prod", optional)
 
 
 def images() -> Iterator[str]:

@@ -12,6 +12,9 @@ _READY = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{OPERATOR_POR
 _DONE, _HEALTHY = "service_completed_successfully", "service_healthy"
 _MEGABYTES = {"Mi": "m", "Gi": "g"}
 
+CREDENTIALS = "storage.env"
+"""Variables of a cloud's storage, as its own tools name them; beside compose.yaml if at all."""
+
 _CHOSEN = {
     "LOG_LEVEL": "INFO",
     "PROXIES": "0",
@@ -33,8 +36,7 @@ def service(needs: Needs) -> Object:
         "restart": "unless-stopped",
         "environment": environment(needs),
         "depends_on": {name: {"condition": state} for name, state in conditions.items()},
-        # outside is where strangers' URLs lead, and where clients come from
-        "networks": ["inside", "outside"] if needs.internet or needs.public else ["inside"],
+        "networks": ["inside", *_further(needs)],
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
@@ -51,6 +53,7 @@ def service(needs: Needs) -> Object:
     }
     if needs.storage:
         made["volumes"] = ["pictures:/data"]
+        made["env_file"] = [{"path": CREDENTIALS, "required": False}]
     if needs.public:
         made["ports"] = [f"127.0.0.1:${{PORT:-{HTTP_PORT}}}:{HTTP_PORT}"]
     return made
@@ -84,6 +87,14 @@ def users() -> Object:
     """Return what the bus is told: the password of each of its users."""
     names = [secrets.variable(user) for user in secrets.users()]
     return {"environment": {name: f"${{{name}:?}}" for name in names}}
+
+
+def _further(needs: Needs) -> list[str]:
+    """Return the networks besides that of the servers."""
+    # outside is where strangers' URLs lead, and where clients come from
+    if needs.internet or needs.public:
+        return ["outside"]
+    return ["storage"] if needs.storage else []
 
 
 def _memory(needs: Needs) -> str:

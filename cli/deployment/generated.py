@@ -13,6 +13,7 @@ from cli.home import PROJECT
 DEPLOY = PROJECT / "deploy"
 BASE = DEPLOY / "k8s" / "base"
 COMPONENTS = DEPLOY / "k8s" / "components"
+OPTIONAL = COMPONENTS / external.OPTIONAL
 
 _HEAD = "# Made by `./just k8s` from {source}; change that, or patch this in an overlay.\n"
 
@@ -44,6 +45,10 @@ def documents() -> dict[Path, str]:
         COMPONENTS / "external-secrets" / "secrets.yaml": _text(
             external.external_secrets(), "cli/secrets.py"
         ),
+        **{
+            OPTIONAL / path: _text(objects, "cli/secrets.py")
+            for path, objects in external.components().items()
+        },
         COMPONENTS / "monitoring" / "rules.yaml": _text(rules.objects(), "deploy/prometheus"),
     }
 
@@ -64,7 +69,8 @@ def outdated() -> list[Path]:
     """Return the files that no longer say what the code says, or should not be there."""
     wanted = documents()
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    return stale + [path for path in (BASE / "services").glob("*.yaml") if path not in wanted]
+    there = [*(BASE / "services").glob("*.yaml"), *OPTIONAL.glob("*/*.yaml")]
+    return stale + [path for path in there if path not in wanted]
 
 
 def _kustomization(known: Sequence[needs.Needs]) -> str:

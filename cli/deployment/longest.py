@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 from cli import services
+from kit import settings
+from services.gateway import patience
+from services.gateway.settings import Settings as Gateway
 from services.qr.sheets import DRAWING_SECONDS
 
 SPARE_SECONDS = 30.0
@@ -12,23 +15,27 @@ _REQUEST_SECONDS = 30.0
 """Of a message whose caller does not say how long he waits (kit.endpoints)."""
 
 
+_UNTOLD = "x" * 48
+"""For what a gateway must be told and takes no time."""
+
+
 def longest_seconds(service: str, environment: Mapping[str, str]) -> float:
     """Return the time that one item or request of a service may take, as it is configured."""
-    settings = {setting.name: setting.default or "" for setting in services.settings_of(service)}
-    settings |= {name: value for name, value in environment.items() if name in settings}
-    if "ITEM_SECONDS" in settings:
-        return float(settings["ITEM_SECONDS"])
-    if "ENGINE_SECONDS" in settings:
-        more = float(settings["ENGINE_SECONDS_PER_IMAGE"]) * int(settings["SYNC_IMAGES"])
-        return float(settings["ENGINE_SECONDS"]) + more
+    told = {setting.name: setting.default or "" for setting in services.settings_of(service)}
+    told |= {name: value for name, value in environment.items() if name in told}
+    if service == "gateway":
+        gateway = _gateway(environment)
+        return gateway.drain_seconds + patience.longest_seconds(gateway)
+    # whoever asks while a client waits, waits as long as the gateway does
+    asked = patience.longest_seconds(_gateway({}))
+    if "ITEM_SECONDS" in told:
+        return max(float(told["ITEM_SECONDS"]), asked)
     if service == "qr":  # a sheet may wait while another is drawn
         return 2 * DRAWING_SECONDS
-    if "TRITON_URL" in settings:  # asked by callers who wait as long as clients do
-        return _default("gateway", "ENGINE_SECONDS")
-    return _REQUEST_SECONDS
+    return asked if "TRITON_URL" in told else _REQUEST_SECONDS
 
 
-def _default(service: str, name: str) -> float:
-    """Return what a setting of a service is when nobody says otherwise."""
-    (default,) = (each.default for each in services.settings_of(service) if each.name == name)
-    return float(default or 0)
+def _gateway(environment: Mapping[str, str]) -> Gateway:
+    """Return a gateway's settings, whatever of what must be set is left out. Raises BadSetting."""
+    must = {each.name: _UNTOLD for each in settings.describe(Gateway) if each.default is None}
+    return settings.load(Gateway, must | dict(environment))

@@ -106,9 +106,8 @@ def _container(needs: Needs) -> Object:
 
 
 def _secrets(service: str) -> list[Object]:
-    whose = secrets.of_service(service)
     return [
-        pods.from_secret(name, whose, name, optional=optional)
+        pods.from_secret(name, secrets.holding(service, name), name, optional=optional)
         for name, optional in secrets.read_by(service).items()
     ]
 

@@ -5,6 +5,7 @@ is copied; then every service starts as a user who may write nowhere, until it a
 Not rehearsed: the base image, its fonts, and what only the kernel of a container does.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -44,6 +45,7 @@ def rehearse() -> Iterator[str]:
         for words in (["--help"], ["config"], ["secrets", "environment"], ["migrate", "--help"]):
             _run([str(python), "-m", "cli", *words], app, unprivileged=True)
             yield f"python -m cli {' '.join(words)}: ok"
+        yield f"doctor: {_examine(python, app)}"
     finally:
         subprocess.run(["chmod", "-R", "u+w", str(folder)], check=False)
         shutil.rmtree(folder)
@@ -100,6 +102,20 @@ def _ask(python: Path, app: Path, module: str) -> str:
     if result.returncode != _BAD_SETTING or "is not set" not in said:
         raise CommandFailed(f"{module} ended with {result.returncode}: {said[-2000:]}")
     return said
+
+
+def _examine(python: Path, app: Path) -> str:
+    """Let the doctor look at the image itself; everything else it must find to be missing."""
+    command = [str(python), "-m", "cli", "doctor", "--json", "--service=presets"]
+    result = _result(command, app, unprivileged=True)
+    try:
+        found = json.loads(result.stdout)["findings"]
+    except ValueError:
+        raise CommandFailed(f"doctor ended with {result.stderr.strip()[-2000:]}") from None
+    (packages,) = (each for each in found if each["what"] == "packages")
+    if packages["verdict"] != "ok":
+        raise CommandFailed(f"doctor: {packages['said']}")
+    return f"packages: {packages['said']}"
 
 
 def _run(command: list[str], folder: Path, *, unprivileged: bool = False) -> None:

@@ -21,6 +21,7 @@ from cli import services
 from cli.doctoring.clock import skew
 from cli.doctoring.findings import Finding
 from cli.doctoring.patient import Patient
+from cli.nats import ONLY_ASKS
 from cli.streams import STREAMS
 from kit.discovery import VERSION
 from kit.events import EVENTS
@@ -31,8 +32,6 @@ _CONNECT_SECONDS = 3.0
 _LISTEN_SECONDS = 0.7
 _OLDEST = (2, 9)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_SILENT = ("gateway",)
-"""Services that answer no messages: they only ask."""
 _AREA = "connections"
 
 
@@ -41,9 +40,17 @@ class _Unreachable(Exception):
 
 
 async def look(patient: Patient) -> AsyncIterator[Finding]:
-    """Look at the bus as the operator, as every service whose password is known, and at each."""
+    """Look at the bus as the operator, as every service whose password is known, and at each.
+
+    A service may not ask what the operator may; as one it is seen only whether it is let in.
+    """
     if not patient.nats_url:
         yield Finding(_AREA, "nats", "skipped", "no NATS_URL is set here")
+        return
+    if (user := urlsplit(patient.nats_url).username) in services.NAMES:
+        yield await _user(user, patient.nats_url, patient.nats_ca)
+        said = f"{user} may not look at streams and other services; the operator may"
+        yield Finding(_AREA, "nats", "skipped", said)
         return
     try:
         async with _connected(patient.nats_url, patient.nats_ca) as client:
@@ -169,7 +176,7 @@ def _service(service: str, versions: list[str], unready: Mapping[str, str]) -> l
     log = f"Its log says why: logs/{service}.log in the home, or that of its pods."
     if why := unready.get(service):
         return [Finding(_AREA, service, "fix", why, log)]
-    if service in _SILENT:
+    if service in ONLY_ASKS:
         return []
     if not versions:
         return [Finding(_AREA, service, "fix", "does not answer on the bus", log)]

@@ -25,6 +25,9 @@ _BUILD = "Run ./just models."
 
 async def look(patient: Patient) -> AsyncIterator[Finding]:
     """Look at the model repository, at the server, and at every model that is used."""
+    if not patient.asks_models:
+        yield Finding("models", "models", "skipped", "none is asked by what is looked at here")
+        return
     used = list(dict.fromkeys([*DEFAULT_MODELS, patient.upscaler]))
     whole = True
     if patient.models_here:

@@ -38,6 +38,8 @@ class Patient:
     storage_environment: Mapping[str, str] = field(default_factory=dict)
     """With the credentials of clouds."""
     triton_urls: tuple[str, ...] = ()
+    asks_models: bool = True
+    """Whether any of what is looked at asks models."""
     models_here: bool = True
     """Whether the model repository should lie on this machine."""
     repository: Path = triton.REPOSITORY
@@ -113,6 +115,7 @@ def in_environment(environment: Mapping[str, str], as_services: tuple[str, ...])
         storage_urls=tuple(value for name, value in told.items() if name == "STORAGE_URL"),
         storage_environment=told,
         triton_urls=tuple(value for name, value in told.items() if name == "TRITON_URL"),
+        asks_models=not as_services or any(map(_asks_models, as_services)),
         models_here=bool(named) or "TRITON_URL" not in told,
         repository=Path(named) if named else triton.REPOSITORY,
         upscaler=told.get("UPSCALER", "upscaler_fast"),
@@ -155,6 +158,10 @@ def _distinct(environments: Mapping[str, Mapping[str, str]], name: str) -> tuple
 def _repository(environments: Mapping[str, Mapping[str, str]]) -> Path:
     named = _distinct(environments, "MODEL_REPOSITORY")
     return Path(named[0]) if named else triton.REPOSITORY
+
+
+def _asks_models(service: str) -> bool:
+    return "TRITON_URL" in {setting.name for setting in services.settings_of(service)}
 
 
 def _local(url: str) -> Path | None:

@@ -148,9 +148,9 @@ def _secrets_of(environments: Mapping[str, Mapping[str, str]]) -> Iterator[Findi
 
 
 def _secrets(service: str, told: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield every secret that a service knows, with what it is called."""
+    """Yield every secret of ours that a service knows, with what it is called."""
     for name in secrets.read_by(service):
-        if name != "DATABASE_URL":
+        if name != "DATABASE_URL" and secrets.holding(service, name) != secrets.TELEMETRY:
             values = (value.strip() for value in told.get(name, "").split(","))
             yield from ((name, value) for value in values if value)
     for name in ("NATS_URL", "DATABASE_URL"):

@@ -24,7 +24,6 @@ from services.gateway.billing import Order
 from services.gateway.identity import CALLER
 from services.gateway.photos import Photo, Sent, begin_job, first_of_each
 from services.gateway.resources import BILLING, BUS, OUTBOUND, SETTINGS, STORAGE
-from services.gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -61,11 +60,6 @@ class Outcome:
 def operation_of(enhance: bool) -> str:
     """Return what the price book calls it."""
     return "face_crop_enhanced" if enhance else "face_crop"
-
-
-def seconds_for(settings: Settings, photos: int) -> float:
-    """Return how long the engine may take for so many photos."""
-    return settings.engine_seconds + (photos - 1) * settings.engine_seconds_per_image
 
 
 async def crop(

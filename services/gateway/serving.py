@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import web
 
+from services.gateway.patience import longest_seconds
 from services.gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ async def serving(
     """
     doors = Doors()
     public.on_response_prepare.append(doors.say)
-    runner = web.AppRunner(public, access_log=None, shutdown_timeout=settings.engine_seconds)
+    runner = web.AppRunner(public, access_log=None, shutdown_timeout=longest_seconds(settings))
     await runner.setup()
     site = _site(runner, settings)
     await site.start()

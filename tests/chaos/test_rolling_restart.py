@@ -25,12 +25,15 @@ from kit.bus import Bus
 from proto.accounts import LiftLimit
 from proto.wallet import Reconcile
 from tests.chaos.conftest import JOBS, Caller, eventually
+from tests.chaos.test_matches_survive import TOKENS, Studio
 from tests.running import RunningStack, darkroom, temporary_home
 
 SECONDS = float(os.environ.get("ROLLING_RESTART_SECONDS", "25"))
 PER_SECOND = 20
 PHOTOS = 40
 """In a job that goes on meanwhile."""
+MATCHED = 12
+"""In a match, after which the next begins."""
 
 STUDIO = "/v1/services/studio"
 SHEET = {
@@ -41,8 +44,8 @@ SHEET = {
 Request = tuple[str, str, dict[str, Any]]
 
 
-def requests(photo: bytes, blank: bytes) -> list[Request]:
-    """Return a round of requests, which together need every service."""
+def requests(photo: bytes, blank: bytes, agency: int) -> list[Request]:
+    """Return a round of requests; with the matches beside them they need every service."""
 
     def upload(file: bytes, **fields: str) -> aiohttp.FormData:
         form = aiohttp.FormData(fields)
@@ -61,6 +64,8 @@ def requests(photo: bytes, blank: bytes) -> list[Request]:
         ("POST", f"{STUDIO}/qr/sort", {"data": lambda: upload(blank, job_id="JOB-1")}),
         ("GET", "/v1/account", {}),
         ("GET", "/v1/prices", {}),
+        ("GET", f"{STUDIO}/agencies", {}),
+        ("GET", f"{STUDIO}/agencies/{agency}/jobs", {}),
     ]
 
 
@@ -113,6 +118,27 @@ class Traffic:
         self.slowest[during] = max(self.slowest.get(during, 0.0), monotonic() - began)
 
 
+@dataclass
+class Matches:
+    """Matches a shoot, and again when that has ended, so that one is always under way."""
+
+    caller: Caller
+    studio: Studio
+    shoot: int
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: list[tuple[str, int, int]] = field(default_factory=list)
+    """State, photographs matched and tokens of each."""
+
+    async def run(self) -> None:
+        while not self.over.is_set():
+            wish = {"agency_id": self.studio.id, "job_id": self.shoot}
+            begun = await self.studio.ask("matching/match-job", **wish)
+            await self.caller.closed(begun["task_id"])
+            stands = await self.studio.match(begun["match_job_id"])
+            tokens = begun["tokens_deducted"]
+            self.ended.append((stands["status"], stands["matched"], tokens))
+
+
 @pytest.fixture(scope="module")
 def steady() -> Iterator[RunningStack]:
     """A stack with the patience that stacks have."""
@@ -138,6 +164,20 @@ async def regular(steady: RunningStack) -> AsyncIterator[Caller]:
     await bus.close()
 
 
+@pytest.fixture
+async def matches(
+    steady: RunningStack, regular: Caller, pictures: list[bytes], astronaut_jpeg: bytes
+) -> AsyncIterator[Matches]:
+    """A shoot of one person whom the agency knows."""
+    async with aiohttp.ClientSession(headers=regular.headers) as session:
+        studio = Studio(steady.url, session)
+        await studio.open(astronaut_jpeg)
+        bus = await Bus.connect(steady.nats_url, "chaos")
+        await studio.build(bus, regular.account)
+        await bus.close()
+        yield Matches(regular, studio, await studio.shoot(pictures[-MATCHED:]))
+
+
 async def replaced(stack: RunningStack, service: str) -> None:
     """Have a service replaced, as an operator does it."""
     command = darkroom("restart", service, home=stack.at)
@@ -148,7 +188,7 @@ async def replaced(stack: RunningStack, service: str) -> None:
 
 
 async def test_services_are_replaced_and_nobody_notices(
-    steady: RunningStack, regular: Caller, pictures: list[bytes]
+    steady: RunningStack, regular: Caller, pictures: list[bytes], matches: Matches
 ) -> None:
     before = steady.card.pids
     begun: list[str] = []
@@ -164,8 +204,10 @@ async def test_services_are_replaced_and_nobody_notices(
     )
     session._retry_connection = False
     async with session:
-        traffic = Traffic(session, steady.url, requests(pictures[PHOTOS], _blank()))
+        round_ = requests(pictures[PHOTOS], _blank(), matches.studio.id)
+        traffic = Traffic(session, steady.url, round_)
         sending = asyncio.create_task(traffic.run())
+        matching = asyncio.create_task(matches.run())
         times = Counter[str]()
         until = monotonic() + SECONDS
         for service in itertools.cycle(services.NAMES):
@@ -177,7 +219,10 @@ async def test_services_are_replaced_and_nobody_notices(
         sending.cancel()
         with suppress(asyncio.CancelledError):
             await sending
-    sys.stdout.write(f"replaced: {dict(times)}; {traffic}\n")
+        matches.over.set()
+        await matching
+    said = f"replaced: {dict(times)}; {traffic}; matches: {len(matches.ended)}"
+    sys.stdout.write(f"{said}\n")
     assert traffic.failures == []
     assert set(traffic.answered) == {f"{method} {path}" for method, path, _ in traffic.round}
     assert traffic.answered.total() >= PER_SECOND * SECONDS / 2, "there was no load to speak of"
@@ -185,6 +230,8 @@ async def test_services_are_replaced_and_nobody_notices(
     assert all(after[name] != before[name] for name in services.NAMES)
     assert steady.process.poll() is None
     assert "starting it again" not in steady.output
+    assert matches.ended
+    assert set(matches.ended) == {("completed", MATCHED, TOKENS * MATCHED)}
     job = await regular.closed(begun[0])
     assert (job["status"], job["succeeded"], job["failed"]) == ("completed", PHOTOS, 0)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 
-from cli import services
+from cli import secrets, services
 from cli.deployment.checking.workloads import Environment, Workload, environment, workloads
 from cli.deployment.longest import longest_seconds
 from cli.deployment.pods import Object
@@ -102,7 +102,7 @@ def _whose(name: str, told: Environment) -> Iterator[str]:
     if not told.values["NATS_URL"].startswith((f"tls://{name}:", f"nats://{name}:")):
         yield "NATS_URL names another user"
     for variable, (secret, _, _) in told.secrets.items():
-        if variable != "NATS_PASSWORD" and secret != f"{name}-secrets":
+        if variable != "NATS_PASSWORD" and secret != secrets.holding(name, variable):
             yield f"{variable} comes from {secret}"
 
 

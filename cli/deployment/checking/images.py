@@ -12,6 +12,7 @@ from typing import Any
 from cli import nats, secrets, services
 from cli.deployment import dockerfile, needs
 from cli.deployment.checking.rendering import program
+from cli.deployment.containers import CREDENTIALS
 from cli.deployment.longest import longest_seconds
 from cli.home import PROJECT
 from kit import settings
@@ -65,7 +66,13 @@ def _of_file(path: Path) -> Iterator[str]:
 
 
 def composed(environment: Mapping[str, str], folder: Path = FOLDER) -> dict[str, Any]:
-    """Return what `docker compose` makes of the file. Raises ValueError with what it says."""
+    """Return the services that `docker compose` makes of the file. Raises ValueError."""
+    made: dict[str, Any] = read(environment, folder)["services"]
+    return made
+
+
+def read(environment: Mapping[str, str], folder: Path = FOLDER) -> dict[str, Any]:
+    """Return all that `docker compose` makes of the file. Raises ValueError with what it says."""
     command = [program("docker-compose"), "--file", str(folder / "compose.yaml")]
     result = subprocess.run(
         [*command, "--profile", "*", "config", "--format", "json"],
@@ -76,7 +83,7 @@ def composed(environment: Mapping[str, str], folder: Path = FOLDER) -> dict[str,
     )
     if result.returncode:
         raise ValueError(result.stderr.strip())
-    made: dict[str, Any] = json.loads(result.stdout)["services"]
+    made: dict[str, Any] = json.loads(result.stdout)
     return made
 
 
@@ -106,6 +113,7 @@ def check_composed(made: Mapping[str, Any]) -> Iterator[str]:
 def _of_service(name: str, made: Mapping[str, Any]) -> Iterator[str]:
     needed, told = needs.of(name), {key: str(value) for key, value in made["environment"].items()}
     known = {setting.name for setting in services.settings_of(name)}
+    known |= _credentials() if needed.storage else set()
     yield from (f"is told {key}, which it does not read" for key in told if key not in known)
     try:
         settings.load(import_module(f"services.{name}.settings").Settings, told)
@@ -113,6 +121,10 @@ def _of_service(name: str, made: Mapping[str, Any]) -> Iterator[str]:
         yield str(error)
     if not told.get("NATS_URL", "").startswith(f"nats://{name}:"):
         yield "does not come to the bus as itself"
+    if needed.storage and not {"storage", "outside"} & set(made["networks"]):
+        yield "has no way to pictures that lie elsewhere"
+    if "storage" in made["networks"] and not needed.storage:
+        yield "has a way to pictures, and no business there"
     if "outside" in made["networks"] and not (needed.internet or needed.public):
         yield "has a way out, and no business there"
     if needed.internet and "outside" not in made["networks"]:
@@ -121,6 +133,13 @@ def _of_service(name: str, made: Mapping[str, Any]) -> Iterator[str]:
         yield "has no pictures"
     if _seconds(made["stop_grace_period"]) < longest_seconds(name, told):
         yield f"is killed after {made['stop_grace_period']}"
+
+
+def _credentials() -> set[str]:
+    """Return the variables of the file of credentials, as far as there is one."""
+    file = FOLDER / CREDENTIALS
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {line.partition("=")[0] for line in lines}
 
 
 def _of_container(made: Mapping[str, Any]) -> Iterator[str]:

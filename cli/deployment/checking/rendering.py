@@ -1,8 +1,11 @@
 """Overlays as kubectl would apply them."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -31,6 +34,20 @@ def rendered(overlay: str, folder: Path = OVERLAYS) -> list[Object]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     objects: list[Any] = list(yaml.load_all(result.stdout, Loader=loader))
     return objects
+
+
+def rendered_with(overlay: str, components: Iterable[Path]) -> list[Object]:
+    """Return the objects of an overlay with further components. Raises CommandFailed."""
+    with TemporaryDirectory() as folder:
+        made = {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            # kustomize takes no absolute paths
+            "resources": [os.path.relpath(OVERLAYS / overlay, os.path.realpath(folder))],
+            "components": [os.path.relpath(each, os.path.realpath(folder)) for each in components],
+        }
+        Path(folder, "kustomization.yaml").write_text(yaml.safe_dump(made))
+        return rendered(".", Path(folder))
 
 
 def program(name: str) -> str:

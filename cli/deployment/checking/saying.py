@@ -1,23 +1,21 @@
 """Whether each service may say what it says, and nothing else: code, proto and permissions agree.
 
-What a service says is read out of its code: the requests of `proto` that it makes somewhere, and
-those that the parts of `kit` make that it uses. What it may say stands in `cli.nats.MAY_SAY`, and
-in the file that nats-server reads.
+What a service says is read out of its code: the requests of `proto` that it makes somewhere, those
+that the parts of `kit` make that it uses, and what it tells queues, streams and whoever listens
+(`streaming`). What it may say stands in `cli.nats.MAY_SAY`, and in the file that nats-server reads.
 """
 
 import ast
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from cli import nats, secrets
 from cli.asyncapi import requests
 from cli.deployment import bus, needs
+from cli.deployment.checking import sources, streaming
 from cli.home import PROJECT
-from proto.events import Event
 from proto.message import Request
 
 USERS = PROJECT / "deploy" / "nats" / "users.conf"
@@ -54,17 +52,30 @@ def _of_service(service: str, subjects: set[str]) -> Iterator[str]:
         mine = subject.split(".")[0] == service
         if may_hear(service, subject) != mine:
             yield f"{service} {'may not hear' if mine else 'may hear'} {subject}"
-    works_on = kinds(service)
+    works_on = streaming.kinds(service)
     if works_on != set(needs.of(service).kinds):
         yield f"{service} works on {sorted(works_on)}, and may take {needs.of(service).kinds}"
-    events = [pattern for pattern in nats.MAY_SAY[service] if pattern.startswith("events.")]
-    happened = tells(service)
-    for event in sorted(happened):
-        if not any(matches(pattern, event) for pattern in events):
-            yield f"{service} tells {event} and may not"
-    for pattern in events:
-        if not any(matches(pattern, event) for event in happened):
-            yield f"{service} may tell {pattern} and never does"
+    yield from _patterns(service)
+
+
+def _patterns(service: str) -> Iterator[str]:
+    """Yield what a service says or hears besides requests and may not, or may and does not."""
+    told: Any = nats.permissions(service)
+    allowed: set[str] = set(told["publish"]["allow"])
+    asks = {pattern for pattern in allowed if pattern.split(".")[0] in nats.MAY_SAY}
+    others = allowed - asks
+    spoken, heard = streaming.says(service), streaming.hears(service)
+    idle = {
+        each for each in asks if not any(matches(each, said) for said in says(service) | spoken)
+    }
+    for pattern in sorted(idle | (others - spoken)):
+        yield f"{service} may say {pattern} and never does"
+    for pattern in sorted(spoken - allowed):
+        yield f"{service} says {pattern} and may not"
+    for pattern in sorted(set(told["subscribe"]) - heard):
+        yield f"{service} may hear {pattern} and never listens"
+    for pattern in sorted(heard - set(told["subscribe"])):
+        yield f"{service} listens to {pattern} and may not"
 
 
 def may_say(service: str, subject: str) -> bool:
@@ -97,98 +108,24 @@ def _alike(wanted: list[str], given: list[str]) -> bool:
 @cache
 def says(service: str) -> frozenset[str]:
     """Return the subjects of the requests that the code of a service makes."""
-    return frozenset(kind.subject for tree in _modules(service) for kind in _made(tree))
-
-
-@cache
-def tells(service: str) -> frozenset[str]:
-    """Return the subjects of the events that the code of a service publishes.
-
-    Those that it knows, if it publishes any: which one is made is sometimes decided as it runs.
-    """
-    trees = _modules(service)
-    if not _uses(trees, "kit.events", ("publish",)) and not _uses(trees, "kit", ("events",)):
-        return frozenset()
-    return frozenset(
-        value.subject()
-        for tree in trees
-        for value in _imported(tree).values()
-        if isinstance(value, type) and issubclass(value, Event) and hasattr(value, "type")
-    )
-
-
-@cache
-def kinds(service: str) -> frozenset[str]:
-    """Return the kinds of items that a service registers for.
-
-    They are the constants KIND and ..._KIND of proto in a module that makes a RegisterKind.
-    """
-    return frozenset(
-        value
-        for tree in _own_modules(service)
-        if any(
-            isinstance(node, ast.Call) and _name(node) == "RegisterKind" for node in ast.walk(tree)
-        )
-        for name, value in _imported(tree).items()
-        if name == "KIND" or name.endswith("_KIND")
-    )
-
-
-@cache
-def _own_modules(service: str) -> list[ast.AST]:
-    folder = PROJECT / "services" / service
-    return [_parsed(path) for path in sorted(folder.rglob("*.py"))]
-
-
-@cache
-def _modules(service: str) -> list[ast.AST]:
-    """Return the modules of a service, and those of the kit that ask others on its behalf."""
-    own = _own_modules(service)
-    used = [module for module, names in _KIT_IN_USE.items() if _uses(own, module, names)]
-    return own + [_parsed(PROJECT / f"{module.replace('.', '/')}.py") for module in used]
-
-
-def _parsed(path: Path) -> ast.AST:
-    return ast.parse(path.read_text())
-
-
-def _uses(trees: list[ast.AST], module: str, names: tuple[str, ...]) -> bool:
-    return any(
-        isinstance(node, ast.ImportFrom)
-        and node.module == module
-        and any(alias.name in names for alias in node.names)
-        for tree in trees
-        for node in ast.walk(tree)
-    )
+    own = sources.of_service(service)
+    used = [name for name, names in _KIT_IN_USE.items() if sources.uses(own, name, names)]
+    modules = [*own, *(sources.module(name) for name in used)]
+    return frozenset(kind.subject for tree in modules for kind in _made(tree))
 
 
 def _made(tree: ast.AST) -> Iterator[type[Request[Any]]]:
     """Yield the requests that a module makes: imported from proto, and called or handed on."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    called = {_name(call) for call in calls}
+    calls = list(sources.calls([tree]))
+    called = {sources.called(call) for call in calls}
     # `checked(told, GetMissing)` makes what it is given
     called |= {
         given.id
         for call in calls
-        if _name(call) == "checked"
+        if sources.called(call) == "checked"
         for given in call.args
         if isinstance(given, ast.Name)
     }
-    for name, value in _imported(tree).items():
+    for name, value in sources.imported(tree).items():
         if name in called and isinstance(value, type) and issubclass(value, Request):
             yield value
-
-
-def _name(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else ""
-
-
-def _imported(tree: ast.AST) -> dict[str, Any]:
-    """Return what a module imports from proto, by the name that it has there."""
-    return {
-        alias.asname or alias.name: getattr(import_module(str(node.module)), alias.name)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "proto"
-        for alias in node.names
-        if node.module != "proto"
-    }

@@ -13,12 +13,13 @@ from proto.facecrop import Portrait
 from proto.presets import Format, GetPreset, Preset, PresetName
 from services.gateway import misspelt, photos
 from services.gateway.batches import BEGIN_SECONDS
-from services.gateway.cropping import Outcome, Wish, begin_crops, crop, operation_of, seconds_for
+from services.gateway.cropping import Outcome, Wish, begin_crops, crop, operation_of
 from services.gateway.ended import JobBegunBody, begun_body
 from services.gateway.idempotency import once
 from services.gateway.identity import ACCOUNT, CALLER
 from services.gateway.operations import Operations, read_long_json
 from services.gateway.orders import order
+from services.gateway.patience import seconds_for
 from services.gateway.photos import Sent, Url
 from services.gateway.portraits import Cropped, Links, ReceiptOfAll, cropped, receipt_of
 from services.gateway.problems import Problem, answer, json_response

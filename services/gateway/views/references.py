@@ -44,6 +44,7 @@ from services.gateway.ended import links
 from services.gateway.identity import ACCOUNT, CALLER
 from services.gateway.keeping import PhotosByUrl, PhotosForm, add, received
 from services.gateway.operations import Operations, Parameter, read_json
+from services.gateway.patience import seconds_for_references
 from services.gateway.portraits import ErrorOfOne, Links
 from services.gateway.problems import json_response
 from services.gateway.queries import (
@@ -173,8 +174,7 @@ async def build(request: web.Request) -> web.Response:
     due = await bus.request(GetDueReferences(**about), _ADDING_SECONDS)
     if due.more or due.subjects >= _WAITED_SUBJECTS or len(due.references) > _WAITED_REFERENCES:
         return await _begun(request, about, due)
-    settings = request.app[SETTINGS]
-    seconds = settings.engine_seconds + len(due.references) * settings.engine_seconds_per_image
+    seconds = seconds_for_references(request.app[SETTINGS], len(due.references))
     built = await bus.request(BuildReferences(**about), seconds)
     answer = BuiltReferencesBody(
         agency_id=body.agency_id,

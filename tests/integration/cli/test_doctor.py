@@ -105,6 +105,23 @@ def test_one_service_is_looked_at_by_its_environment() -> None:
     assert "NATS_URL is not set: Where the message bus is" in done.stdout
 
 
+@pytest.mark.parametrize("service", ["wallet", "facereader", "gateway"])
+def test_nothing_is_wrong_with_a_service_seen_from_where_it_runs(
+    stack: RunningStack, service: str
+) -> None:
+    """As in its pod: with its own settings, and with its rights on the bus."""
+    told = psutil.Process(stack.card.pids[service]).environ()
+    with temporary_home() as home:
+        done = run("doctor", f"--service={service}", "--json", home=home, **told)
+    said = msgspec.json.decode(done.stdout, type=Report)
+    assert [each for each in said.findings if each.verdict == "fix"] == [], done.stderr
+    seen = {(each.area, each.what): each.verdict for each in said.findings}
+    assert seen["settings", service] == "ok"
+    assert seen["connections", f"nats as {service}"] == "ok"
+    assert (("migrations", service) in seen) is (service == "wallet")
+    assert (seen.get(("models", "models")) == "skipped") is (service != "facereader")
+
+
 # the bus
 
 

@@ -175,6 +175,9 @@ async def test_a_service_asks_only_whom_it_must(
     [
         ("wallet", "wallet.reserve", True),
         ("wallet", "$SRV.PING", True),
+        ("wallet", "$SRV.STATS.wallet.f00d", True),
+        ("wallet", "$SRV.STATS.gateway", False),
+        ("gateway", "$SRV.PING", False),
         ("facecrop", "wallet.reserve", False),
         ("gateway", "progress.c1a2b3d4", True),
         ("facecrop", "work.face_crop", False),
@@ -209,7 +212,7 @@ async def test_an_answer_reaches_whoever_asked(connect: Connect) -> None:
         await message.respond(b"held")
 
     await wallet.client.subscribe("wallet.reserve", cb=answer)
-    await wallet.client.flush()
+    assert not await wallet.denied()
     reply = await gateway.client.request("wallet.reserve", b"", timeout=5)
     assert reply.data == b"held"
     assert not await wallet.denied()

@@ -13,7 +13,8 @@ from kit.bus import Bus
 from proto.ids import AccountId
 from proto.wallet import TopUp
 from tests.contract.conftest import Client, photographs
-from tests.contract.test_qr_generate import EXAMPLE, GENERATE
+from tests.contract.schools import portraits, school
+from tests.contract.shoots import owners, shoot_of, sorted_
 from tests.prometheus import GET, Prometheus, program
 from tests.running import RunningStack
 
@@ -22,6 +23,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 _PHOTOGRAPHS = 9
 """One more than are worked on while the caller waits."""
+_MATCHED = 3
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +70,16 @@ async def prometheus(
 
 @pytest.fixture(scope="session")
 async def traffic(
-    stack: RunningStack, client: Client, prometheus: Prometheus, astronaut_jpeg: bytes
+    stack: RunningStack,
+    client: Client,
+    prometheus: Prometheus,
+    astronaut_jpeg: bytes,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """A face crop, a sheet of cards, a job, and the webhook that tells of its end."""
+    """A face crop, cards printed and read, a match, a job, and the webhook that tells of its end.
+
+    Twice: what was never counted before has no rate after the first time.
+    """
     told = asyncio.Event()
 
     async def take(_: web.Request) -> web.Response:
@@ -83,15 +92,23 @@ async def traffic(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", stack.fetch_port).start()
     hook = {"url": f"http://127.0.0.1:{stack.fetch_port}/events"}
-    made = await client.send("POST", "/v1/webhooks", json=hook)
-    assert made.status == 201, made.body
+    endpoint = await client.send("POST", "/v1/webhooks", json=hook)
+    assert endpoint.status == 201, endpoint.body
     try:
-        answer = await client.upload(("a.jpg", astronaut_jpeg))
-        assert answer.status == 200, answer.body
-        assert (await client.send("POST", GENERATE, json=EXAMPLE)).status == 200
-        task = await client.begin(*photographs(astronaut_jpeg, _PHOTOGRAPHS))
-        assert (await client.ended(task))["status"] == "completed"
+        made = await school(client)
+        await made.person("S1", astronaut_jpeg)
+        await made.build()
+        shoot = await shoot_of(client, astronaut_jpeg, tmp_path_factory.mktemp("cards"))
+        for _ in range(2):
+            answer = await client.upload(("a.jpg", astronaut_jpeg))
+            assert answer.status == 200, answer.body
+            files = [shoot.card("S0000"), shoot.person()]
+            assert owners(await sorted_(client, *files)) == ["S0000", "S0000"]
+            match = await made.match(await made.job(*portraits(astronaut_jpeg, _MATCHED)))
+            assert (match.body["status"], match.body["matched"]) == ("completed", _MATCHED)
+            task = await client.begin(*photographs(astronaut_jpeg, _PHOTOGRAPHS))
+            assert (await client.ended(task))["status"] == "completed"
         await asyncio.wait_for(told.wait(), 30)
     finally:
-        await client.send("DELETE", f"/v1/webhooks/{made.body['webhook']['id']}")
+        await client.send("DELETE", f"/v1/webhooks/{endpoint.body['webhook']['id']}")
         await runner.cleanup()

@@ -9,7 +9,12 @@ import pytest
 import yaml
 
 from cli.dashboards.__main__ import ALL
+from cli.dashboards.service import SERVICE
+from cli.nats import ONLY_ASKS
 from cli.services import NAMES
+from proto.cardreader import KIND as CARD_READ
+from proto.facecrop import KIND as FACE_CROP
+from proto.matching.matches import MATCH_KIND
 from services.gateway import measuring
 from services.gateway.app import operations
 from tests.contract.conftest import Client
@@ -17,9 +22,12 @@ from tests.integration.metrics.conftest import TRACE
 from tests.prometheus import RULES, Prometheus
 
 SECONDS = 150.0
-VARIABLES = {"$__rate_interval": "1m", "$dialect": ".+"}
+VARIABLES = {"$__rate_interval": "5m", "$dialect": ".+"}
 
 _METRIC = re.compile(r"\b((?:darkroom|nv|process)_[a-z0-9_]+|[a-z0-9_]+:[a-z0-9_]+:[a-z0-9_]+)\b")
+_SELECTED = re.compile(rf"{_METRIC.pattern}(\{{[^}}]*\}})")
+_OBSERVED = ("_bucket", "_sum", "_count")
+"""Of histograms, which are there before anything was observed, and say nothing until then."""
 
 
 def rules(kind: str) -> list[dict[str, Any]]:
@@ -54,6 +62,21 @@ async def without(prometheus: Prometheus, asked: dict[str, list[str]]) -> list[s
     return list(asked)
 
 
+async def having(prometheus: Prometheus, expr: str) -> list[str]:
+    """Return the services that have everything that a panel's query selects of one of them."""
+    found = []
+    for service in NAMES:
+        selected = [
+            f"increase({each}[5m]) > 0" if metric.endswith(_OBSERVED) else each
+            for metric, where in _SELECTED.findall(expr)
+            for each in [f"{metric}{where.replace('$service', service)}"]
+        ]
+        assert selected, expr
+        if all([await prometheus.has(each) for each in selected]):
+            found.append(service)
+    return found
+
+
 @pytest.fixture(scope="session")
 async def expected(prometheus: Prometheus) -> Callable[[str], bool]:
     """Whether a query can find anything here: where there is no Triton, none about it."""
@@ -71,6 +94,38 @@ async def test_every_panel_finds_data(
         for panel in dashboard.panels
         for query in panel.queries
         if expected(query.expr)
+    }
+    assert await without(prometheus, asked) == []
+
+
+@pytest.mark.usefixtures("traffic")
+async def test_the_panels_of_one_service_find_data_of_each_that_tells_it(
+    prometheus: Prometheus,
+) -> None:
+    exprs = {query.expr for panel in SERVICE.panels for query in panel.queries}
+    assert all("$service" in expr for expr in exprs)
+    asked = {
+        form: [form]
+        for expr in exprs
+        for service in await having(prometheus, expr)
+        for form in forms(expr.replace("$service", service))
+    }
+    assert len(asked) > len(exprs)
+    assert await without(prometheus, asked) == []
+
+
+@pytest.mark.usefixtures("traffic")
+async def test_the_traffic_touches_every_service(prometheus: Prometheus) -> None:
+    asked = {
+        service: [
+            f'sum(darkroom_bus_requests_total{{service="{service}",code="OK"}}'
+            f' or darkroom_items_total{{service="{service}",outcome="succeeded"}}) > 0'
+        ]
+        for service in set(NAMES) - set(ONLY_ASKS)
+    }
+    asked |= {
+        kind: [f'sum(darkroom_items_total{{kind="{kind}",outcome="succeeded"}}) > 0']
+        for kind in (FACE_CROP, CARD_READ, MATCH_KIND)
     }
     assert await without(prometheus, asked) == []
 

@@ -11,7 +11,10 @@ import pytest
 from kit.bus import Bus
 from proto.ids import AccountId
 from proto.wallet import TopUp
+from tests.contract.cards import EXAMPLE, GENERATE, JOB
 from tests.contract.conftest import Client, photographs
+from tests.contract.schools import form, school
+from tests.contract.shoots import SORT
 from tests.integration.tracing.collector import Collector, Span, collecting
 from tests.running import RunningStack, temporary_home
 
@@ -81,6 +84,14 @@ async def _traffic(
     client = anonymous.instead(Authorization=f"Bearer {token}")
     task = await client.begin(*((NAME + n, data) for n, data in photographs(photograph, 9)))
     assert (await client.ended(task))["status"] == "completed"
+    made = await school(client, name=f"School of {NAME}")
+    await made.person("S1", photograph, name=NAME)
+    await made.build()
+    match = await made.match(await made.job((f"{NAME}.jpg", photograph), name=NAME))
+    assert match.body["matched"] == 1
+    assert (await client.send("POST", GENERATE, json=EXAMPLE)).status == 200
+    sort = await client.send("POST", SORT, data=form((f"{NAME}.jpg", photograph), job_id=JOB))
+    assert sort.status == 200, sort.body
     return client, [
         token,
         card.password,
@@ -149,6 +160,29 @@ async def test_items_of_a_job_are_traces_of_their_own(told: Told) -> None:
     assert len(worked) == 9
     assert len({item.trace for item in worked}) == 9
     assert len({item.facts["darkroom.item"] for item in worked}) == 9
+
+
+async def test_an_item_of_a_match_is_one_trace_through_all_who_work_at_it(told: Told) -> None:
+    items = [span for span in told.collector.spans if span.name == "item face_match"]
+    traces = [told.collector.of(item.trace) for item in items]
+    # a ticket that came twice makes a trace in which nothing was done
+    (spans,) = (spans for spans in traces if any(s.name.startswith("model") for s in spans))
+    assert {span.service for span in spans} >= {"matching", "jobs", "facereader"}
+    by_id = {span.id: span for span in spans}
+    (embedded, *_) = (span for span in spans if span.name == "model face_embedder")
+    above = by_id[embedded.parent]
+    assert (above.service, above.name) == ("facereader", "facereader.read-faces")
+    assert (by_id[above.parent].service, by_id[above.parent].kind) == ("matching", "client")
+
+
+async def test_reading_cards_is_a_trace_of_the_card_reader(told: Told) -> None:
+    items = [span for span in told.collector.spans if span.name == "item card_read"]
+    assert {item.service for item in items} == {"cardreader"}
+    assert any(
+        span.name.startswith("storage") and span.service == "cardreader"
+        for item in items
+        for span in told.collector.of(item.trace)
+    )
 
 
 async def test_what_the_caller_does_not_keep_is_not_told(told: Told) -> None:

@@ -245,6 +245,8 @@ def test_an_environment_names_what_is_looked_at() -> None:
     assert replace(found, environments={}) == found
     as_wallet = patient.in_environment(told, ("wallet",))
     assert as_wallet.environments == {"wallet": told}
+    assert (found.asks_models, as_wallet.asks_models) == (True, False)
+    assert patient.in_environment(told, ("wallet", "facecrop")).asks_models
     assert as_wallet.databases == {told["DATABASE_URL"]: ("wallet",)}
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cli.deployment import dockerfile
+from cli import services
+from cli.deployment import containers, dockerfile
 from cli.deployment.checking import images
 
 
@@ -82,6 +83,14 @@ def test_a_broken_dockerfile_is_found(tmp_path: Path, old: str, new: str, findin
             lambda c: c["facecrop"].update(networks={"inside": None}),
             "facecrop: has no way out to what it fetches",
         ),
+        (
+            lambda c: c["jobs"].update(networks={"inside": None}),
+            "jobs: has no way to pictures that lie elsewhere",
+        ),
+        (
+            lambda c: c["wallet"]["networks"].update(storage=None),
+            "wallet: has a way to pictures, and no business there",
+        ),
         (lambda c: c["qr"].update(volumes=[]), "qr: has no pictures"),
         (lambda c: c["facecrop"].update(stop_grace_period="1m0s"), "facecrop: is killed after"),
         (
@@ -106,6 +115,22 @@ def test_what_is_broken_is_found(
     break_it(composed)
     found = list(images.check_composed(composed))
     assert any(each.startswith(finding) for each in found), found
+
+
+def test_pictures_that_lie_elsewhere_are_reached_by_all_who_keep_them(tmp_path: Path) -> None:
+    shutil.copytree(images.FOLDER.parent, tmp_path / "deploy", ignore=shutil.ignore_patterns("k8s"))
+    folder = tmp_path / "deploy" / "docker"
+    (folder / containers.CREDENTIALS).write_text("AWS_ACCESS_KEY_ID=known\n")
+    elsewhere = {"STORAGE_URL": "s3://bucket/pictures", "STORAGE_INSIDE": "false"}
+    made = images.read(images.fresh() | elsewhere, folder)
+    outward = {name for name, each in made["networks"].items() if not each.get("internal")}
+    assert outward == {"outside", "storage"}
+    for name in services.NAMES:
+        told = made["services"][name]
+        keeps = "STORAGE_URL" in told["environment"]
+        assert (told["environment"].get("AWS_ACCESS_KEY_ID") == "known") is keeps
+        assert not keeps or outward & set(told["networks"])
+    assert images.read(images.fresh(), folder)["networks"]["storage"]["internal"]
 
 
 def test_without_secrets_nothing_is_composed() -> None:

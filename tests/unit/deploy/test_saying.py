@@ -4,7 +4,7 @@ import pytest
 
 from cli import nats
 from cli.deployment import bus
-from cli.deployment.checking import saying
+from cli.deployment.checking import saying, streaming
 
 
 def test_permissions_fit_what_services_say() -> None:
@@ -16,8 +16,11 @@ def test_code_is_read() -> None:
     assert "jobs.take-item" in saying.says("facecrop")  # by the kit's worker, on its behalf
     assert "accounts.check-service-key" in saying.says("cardreader")
     assert saying.says("wallet") == frozenset()
-    assert saying.kinds("qr") == {"qr_sheet"}
-    assert saying.tells("jobs") == {"events.job.completed", "events.job.failed"}
+    assert streaming.kinds("qr") == {"qr_sheet"}
+    assert "$JS.API.CONSUMER.MSG.NEXT.EVENTS.webhooks" in streaming.says("webhooks")
+    assert "$SRV.*.presets.*" in streaming.hears("presets")
+    assert streaming.hears("gateway") == {"_INBOX.gateway.>", "progress.*"}
+    assert streaming.tells("jobs") == {"events.job.completed", "events.job.failed"}
 
 
 @pytest.mark.parametrize(
@@ -28,12 +31,8 @@ def test_code_is_read() -> None:
         ("cardreader", ("wallet.>",), "cardreader may say wallet.balance and never does"),
         ("gateway", ("accounts.>", "wallet.>"), "gateway says qr.card and may not"),
         ("jobs", ("events.>",), "jobs says wallet.settle and may not"),
-        ("wallet", (), "wallet tells events.wallet.low_balance and may not"),
-        (
-            "presets",
-            ("events.preset.>",),
-            "presets may tell events.preset.> and never does",
-        ),
+        ("wallet", (), "wallet says events.wallet.low_balance and may not"),
+        ("jobs", (), "jobs says $JS.API.STREAM.INFO.WORK and may not"),
         (
             "facecrop",
             ("$JS.API.CONSUMER.MSG.NEXT.WORK.card_read",),
@@ -47,6 +46,55 @@ def test_a_permission_too_many_or_too_few_is_found(
     monkeypatch.setattr(nats, "MAY_SAY", {**nats.MAY_SAY, service: said})
     monkeypatch.setattr("cli.deployment.needs.MAY_SAY", nats.MAY_SAY)
     assert finding in list(saying.check(bus.users_file()))
+
+
+@pytest.mark.parametrize(
+    ("service", "pattern"),
+    [
+        ("qr", "work.>"),
+        ("jobs", "work.>"),
+        ("facecrop", "progress.*"),
+        ("presets", "events.preset.>"),
+        ("wallet", "events.>"),
+        ("jobs", "$JS.API.STREAM.DELETE.*"),
+        ("matching", "$JS.API.CONSUMER.MSG.NEXT.WORK.>"),
+        ("accounts", "_INBOX.gateway.>"),
+        ("gateway", "gateways.>"),
+        ("gateway", "presets.forget"),
+        ("webhooks", ">"),
+    ],
+)
+def test_a_pattern_that_code_does_not_use_is_found(
+    monkeypatch: pytest.MonkeyPatch, service: str, pattern: str
+) -> None:
+    said = (*nats.MAY_SAY[service], pattern)
+    monkeypatch.setattr(nats, "MAY_SAY", {**nats.MAY_SAY, service: said})
+    assert f"{service} may say {pattern} and never does" in list(saying.check(bus.users_file()))
+
+
+@pytest.mark.parametrize(
+    ("service", "pattern"),
+    [
+        ("webhooks", "events.>"),
+        ("jobs", "work.>"),
+        ("gateway", "progress.>"),
+        ("gateway", "$SRV.*"),
+        ("wallet", "$SRV.>"),
+        ("qr", "$JS.EVENT.ADVISORY.>"),
+        ("facereader", ">"),
+    ],
+)
+def test_a_pattern_that_code_does_not_listen_to_is_found(
+    monkeypatch: pytest.MonkeyPatch, service: str, pattern: str
+) -> None:
+    heard = (*nats.MAY_HEAR.get(service, ()), pattern)
+    monkeypatch.setattr(nats, "MAY_HEAR", {**nats.MAY_HEAR, service: heard})
+    assert f"{service} may hear {pattern} and never listens" in list(saying.check(bus.users_file()))
+
+
+def test_what_a_service_listens_to_and_may_not_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats, "MAY_HEAR", {})
+    assert "gateway listens to progress.* and may not" in list(saying.check(bus.users_file()))
 
 
 def test_who_may_hear_another_service_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

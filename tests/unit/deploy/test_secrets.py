@@ -8,6 +8,9 @@ import pytest
 from cryptography import x509
 
 from cli import certificates, secrets, services
+from cli.deployment import check, generated
+from cli.deployment.checking import rendering
+from cli.deployment.pods import Object
 from cli.home import PROJECT
 
 
@@ -15,7 +18,9 @@ def test_secrets_are_told_from_other_settings() -> None:
     assert secrets.is_secret("DATABASE_URL")
     assert secrets.is_secret("SECRET_KEY")
     assert secrets.is_secret("STRIPE_WEBHOOK_SECRETS")
+    assert secrets.is_secret("OTEL_EXPORTER_OTLP_HEADERS")
     assert not secrets.is_secret("REQUIRE_API_KEY")
+    assert not secrets.is_secret("OTEL_EXPORTER_OTLP_ENDPOINT")
     assert not secrets.is_secret("STORAGE_URL")
 
 
@@ -72,6 +77,40 @@ def test_what_is_optional_may_be_left_out(service: str) -> None:
     }
     optional = {name for name, may_miss in secrets.read_by(service).items() if may_miss}
     assert not required & optional
+
+
+def test_what_is_optional_is_listed_once_with_the_secret_that_holds_it() -> None:
+    assert secrets.optional() == {
+        secrets.TELEMETRY: ["OTEL_EXPORTER_OTLP_HEADERS"],
+        "matching-secrets": ["FACEREADER_KEY"],
+        "gateway-secrets": ["STRIPE_WEBHOOK_SECRETS"],
+    }
+
+
+def test_what_is_optional_arrives_from_a_store_that_has_it(prod: list[Object]) -> None:
+    folders = [path.parent for path in generated.OPTIONAL.glob("*/kustomization.yaml")]
+    complete = rendering.rendered_with("prod", folders)
+    assert check.findings(complete) == []
+    before, after = _from_store(prod), _from_store(complete)
+    assert after - before == {
+        (name, key) for name, keys in secrets.optional().items() for key in keys
+    }
+    assert before <= after
+
+
+def _from_store(objects: list[Object]) -> set[tuple[str, str]]:
+    return {
+        (each["spec"]["target"]["name"], entry["secretKey"])
+        for each in objects
+        if each["kind"] == "ExternalSecret"
+        for entry in each["spec"]["data"]
+    }
+
+
+def test_every_component_of_secrets_is_offered_for_production() -> None:
+    overlay = (rendering.OVERLAYS / "prod" / "kustomization.yaml").read_text()
+    for path in generated.OPTIONAL.glob("*/kustomization.yaml"):
+        assert f"# - ../../components/optional-secrets/{path.parent.name}\n" in overlay
 
 
 def _made() -> list[dict[str, dict[str, str]]]:

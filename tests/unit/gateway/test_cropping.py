@@ -2,9 +2,8 @@ import pytest
 
 from proto.ids import StorageKey
 from proto.photos import RemotePhoto, StoredPhoto
-from services.gateway.cropping import operation_of, seconds_for
+from services.gateway.cropping import operation_of
 from services.gateway.photos import Photo, first_of_each, remote
-from services.gateway.settings import Settings
 
 
 def stored(name: str, content: bytes) -> Photo:
@@ -45,14 +44,3 @@ def test_sharpening_has_a_price_of_its_own() -> None:
         "face_crop",
         "face_crop_enhanced",
     )
-
-
-def test_each_further_photo_is_given_its_seconds() -> None:
-    settings = Settings(
-        nats_url="",
-        storage_url="",
-        files_secrets=["x" * 32],
-        engine_seconds=30,
-        engine_seconds_per_image=2,
-    )
-    assert [seconds_for(settings, photos) for photos in (1, 2, 8)] == [30, 32, 44]

@@ -51,7 +51,7 @@ class Client:
 class Gateway:
     """The public side with one slow and one quick page, on a socket that it inherits."""
 
-    def __init__(self, drain_seconds: float) -> None:
+    def __init__(self, drain_seconds: float, engine_seconds: float) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.socket.getsockname()[1]
         self.hurry = asyncio.Event()
@@ -59,7 +59,10 @@ class Gateway:
         self.slow_may_end = asyncio.Event()
         self.stop = asyncio.Event()
         self._settings = msgspec.structs.replace(
-            SETTINGS, listen_fd=self.socket.fileno(), drain_seconds=drain_seconds
+            SETTINGS,
+            listen_fd=self.socket.fileno(),
+            drain_seconds=drain_seconds,
+            engine_seconds=engine_seconds,
         )
 
     async def run(self) -> None:
@@ -80,8 +83,10 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(drain_seconds: float = LONG) -> AsyncIterator[tuple[Gateway, asyncio.Task[None]]]:
-    gateway = Gateway(drain_seconds)
+async def running(
+    drain_seconds: float = LONG, engine_seconds: float = 120.0
+) -> AsyncIterator[tuple[Gateway, asyncio.Task[None]]]:
+    gateway = Gateway(drain_seconds, engine_seconds)
     task = asyncio.create_task(gateway.run())
     async with asyncio.timeout(LONG / 2):  # nobody waits as long as it would drain
         yield gateway, task
@@ -112,6 +117,21 @@ async def test_a_request_under_way_is_answered_and_told_to_go() -> None:
         head = await asking
         assert head.startswith("HTTP/1.1 200")
         assert "Connection: close" in head
+        await task
+
+
+async def test_a_gateway_waits_for_eight_photographs_as_long_as_it_promised_their_client() -> None:
+    """Which is longer than an engine may take for one."""
+    async with (
+        running(0.0, engine_seconds=0.1) as (gateway, task),
+        Client.connected(gateway.port) as client,
+    ):
+        asking = asyncio.create_task(client.ask("/slow"))
+        await gateway.slow_begun.wait()
+        gateway.stop.set()
+        await asyncio.wait({task, asking}, timeout=0.5)
+        gateway.slow_may_end.set()
+        assert (await asking).startswith("HTTP/1.1 200")
         await task
 
 
