@@ -125,7 +125,7 @@ def _stream(tree: ast.AST) -> str:
 
 
 def _named(tree: ast.AST, method: str) -> Iterator[str]:
-    """Yield what is published or subscribed to by a subject of proto, or a function that makes it."""
+    """Yield what is published or subscribed to, by a subject of proto or what makes one."""
     known = imported(tree)
     for call in calls([tree]):
         if asked_for(call) != method or not call.args:
