@@ -31,7 +31,7 @@ DAYS = 3
 _MINUTES = 24 * 60
 _SECONDS = 60
 _EXTERNAL = ("postgres", "nats", "triton")
-_PICTURES = ("facecrop", "cardreader", "triton")
+_PICTURES = ("facecrop", "cardreader", "facereader", "triton")
 """Parts whose work for jobs can wait."""
 _FEWEST_REPLICAS = 2
 
@@ -42,10 +42,11 @@ class Assumptions:
 
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "batch_item": 0.65,
+            "batch_item": 0.55,
             "face_crop": 0.15,
             "face_crop_enhanced": 0.05,
             "card_read": 0.15,
+            "face_match": 0.10,
             "qr_subject": 0.10,
         }
     )
@@ -140,7 +141,7 @@ def simulated(assumed: Assumptions, images_a_day: float, chance: np.random.Gener
     waited_for, in_jobs = {}, {}
     for operation, share in assumed.shares.items():
         expected = weights * images_a_day * share
-        if operation in ("batch_item", "card_read"):
+        if operation in ("batch_item", "card_read", "face_match"):
             in_jobs[operation] = _jobs(expected, assumed.photos_in_a_job, chance)
         else:
             waited_for[operation] = chance.poisson(expected).astype(np.float64)

@@ -34,7 +34,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.batch import batch
 from bench.costs import FILE, Cost, Costs
-from bench.photographs import series
+from bench.matching_studio import Studio
+from bench.photographs import photographs, series
 from bench.qr_sort import with_card
 from bench.stack import Stack, running
 from cli.home import Home, Target
@@ -44,7 +45,7 @@ from vision.decode import decode
 from vision.encode import encode_jpeg
 
 PHOTOGRAPHS = 48
-ENHANCED = 3
+ENHANCED = 6
 """Each takes half a minute of processor time."""
 SUBJECTS = 200
 SHEETS = 4
@@ -173,13 +174,16 @@ async def main(keep: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-photographs-") as name:
         files = series(Path(name), PHOTOGRAPHS)
         size = round(sum(file.stat().st_size for file in files) / len(files))
+        reference = Path(name) / "reference.jpg"
+        reference.write_bytes(photographs()["512"])
         async with (
             running(TOKENS) as (stack, headers),
             aiohttp.ClientSession(
                 stack.url, headers=headers, timeout=aiohttp.ClientTimeout(total=None)
             ) as client,
         ):
-            found = await _measure_all(Meters(stack), client, files, size)
+            matching = await _matching(Studio(stack, client), reference, files)
+            found = await _measure_all(Meters(stack), client, files, size, matching)
     costs = Costs(
         measured_at=datetime.now(UTC).date().isoformat(),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
@@ -194,12 +198,17 @@ async def main(keep: bool) -> None:
 
 
 async def _measure_all(
-    meters: Meters, client: aiohttp.ClientSession, files: Sequence[Path], size: int
+    meters: Meters,
+    client: aiohttp.ClientSession,
+    files: Sequence[Path],
+    size: int,
+    matching: Act,
 ) -> dict[str, Cost]:
     acts: Mapping[str, tuple[Act, int]] = {
         "face_crop": (lambda client: _crops(client, files, CALLERS), size),
         "batch_item": (lambda client: _batch(client, files), size),
         "card_read": (lambda client: _shoot(client, files[0].read_bytes()), size),
+        "face_match": (matching, size),
         "qr_subject": (_sheets, 0),
         # one at a time: a busy machine would be late with tiles
         _ENHANCED: (
@@ -304,6 +313,19 @@ async def _crops(
 async def _batch(client: aiohttp.ClientSession, files: Sequence[Path]) -> int:
     await batch(client, files)
     return len(files)
+
+
+async def _matching(studio: Studio, reference: Path, files: Sequence[Path]) -> Act:
+    """Add an agency of one person; return what uploads photographs to it and matches them."""
+    agency = await studio.agency("Springfield")
+    (person,) = await studio.people(agency, 1)
+    await studio.reference(agency, person, reference)
+
+    async def match(_: aiohttp.ClientSession) -> int:
+        shoot, _ = await studio.shoot(agency, files)
+        return (await studio.matched(agency, shoot)).files
+
+    return match
 
 
 async def _sheets(client: aiohttp.ClientSession) -> int:

@@ -14,6 +14,8 @@ from services.gateway.problems import Problem
 
 _ALIKE = 0.75
 """Of difflib's ratio, from 0 to 1: `enhanced`, `autoRotate` and `background_color` are so near."""
+_NAME = "_name"
+"""May be left out by mistake: `class`."""
 _LONGEST = 40
 _MOST = 50
 """Unknown names that are looked at: somebody may send a million of them."""
@@ -23,6 +25,7 @@ def check(sent: Iterable[str], kind: type[msgspec.Struct]) -> None:
     """Raise Problem for a name that is nearly one of the fields of `kind`, but none of them."""
     known = {field.encode_name for field in msgspec.structs.fields(kind)}
     by_letters = {_letters(name): name for name in known}
+    by_letters |= {_letters(name.removesuffix(_NAME)): name for name in known}
     unknown = (name for name in sent if name not in known and len(name) <= _LONGEST)
     for name in islice(unknown, _MOST):
         near = get_close_matches(_letters(name), by_letters, 1, _ALIKE)

@@ -188,6 +188,11 @@ async def test_a_match_that_makes_no_sense_is_refused(made: School, body: dict[s
     assert await made.client.balance() == 100
 
 
+async def test_what_clients_send_besides_does_no_harm(made: School, astronaut: bytes) -> None:
+    match = await made.match(await made.job(*portraits(astronaut, 1)), client_version="7.1")
+    assert match.body["status"] == "completed"
+
+
 @pytest.mark.parametrize("threshold", [0.5, 0.99])
 async def test_both_ends_of_the_threshold_are_taken(
     made: School, astronaut: bytes, threshold: float

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from proto.jobs import CancelJob
 from proto.matching.agencies import GetAgency
 from proto.matching.matches import GetMatch, GetMatches, Match, MatchOptions, MatchState, Threshold
 from proto.qr import Line
+from services.gateway import misspelt
 from services.gateway.batches import BEGIN_SECONDS
 from services.gateway.ended import ProgressBody, progress
 from services.gateway.idempotency import once
@@ -43,7 +45,7 @@ _MOST_MATCHES = 200
 _ANSWERS = {404: ErrorBody, **ASKING}
 
 
-class MatchJobBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MatchJobBody(msgspec.Struct, frozen=True, kw_only=True):
     """Which photographs to match, all of a job or some, and by what."""
 
     agency_id: AgencyId
@@ -146,7 +148,7 @@ async def match_job(request: web.Request) -> web.Response:
     400 NO_REFERENCES until references were built, 409 REFERENCES_STALE after the embedder was
     replaced, 409 MATCH_RUNNING while the job is being matched already.
     """
-    body = await read_json(request, MatchJobBody)
+    body = await read_json(request, MatchJobBody, partial(misspelt.check, kind=MatchJobBody))
     sent = hashlib.sha256(await request.read()).digest()
     if (body.job_id is None) == (body.file_ids is None):
         raise Problem(422, "INVALID_REQUEST", "send either job_id or file_ids")
