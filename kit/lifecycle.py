@@ -32,6 +32,9 @@ BUS = web.AppKey("BUS", Bus)
 CHECKS: web.AppKey[dict[str, Check]] = web.AppKey("CHECKS", dict)
 """What must answer before the service is ready, by name."""
 
+STOPPING = web.AppKey("STOPPING", asyncio.Event)
+"""Set as soon as the service is told to stop, before any of its resources is."""
+
 HURRY = web.AppKey("HURRY", asyncio.Event)
 """Set when everything stops: nobody comes to whom clients could be handed on."""
 
@@ -44,7 +47,7 @@ def operator_app() -> web.Application:
     """Return an application with the operator's endpoints; a service adds its resources."""
     app = web.Application()
     app[CHECKS] = {}
-    app[HURRY] = asyncio.Event()
+    app[STOPPING], app[HURRY] = asyncio.Event(), asyncio.Event()
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/metrics", _metrics)
@@ -123,13 +126,12 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _serve(service: str, app: web.Application, listen: Listen) -> None:
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def told(hurry: bool) -> None:
-        if hurry or stop.is_set():
+        if hurry or app[STOPPING].is_set():
             app[HURRY].set()
-        stop.set()
+        app[STOPPING].set()
 
     loop.add_signal_handler(signal.SIGTERM, told, False)
     loop.add_signal_handler(signal.SIGINT, told, True)
@@ -140,7 +142,7 @@ async def _serve(service: str, app: web.Application, listen: Listen) -> None:
         site = web.TCPSite(runner, listen.operator_host, listen.operator_port)
         await site.start()
         log.info("started", operator=site.name)
-        await stop.wait()
+        await app[STOPPING].wait()
         log.info("stopping")
     finally:
         await runner.cleanup()

@@ -22,7 +22,7 @@ from prometheus_client import Counter, Histogram
 from kit import context, metrics, tracing
 from kit.bus import Bus, decoder
 from kit.ending import end
-from kit.lifecycle import BUS, CHECKS
+from kit.lifecycle import BUS, CHECKS, HURRY, STOPPING
 from proto.errors import Broken, Internal, InvalidRequest, Refusal, Unavailable
 from proto.jobs import (
     STREAM,
@@ -72,7 +72,7 @@ _PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _PUT_BACK_SECONDS = 3.0
 _REGISTER_SECONDS = 60.0
-_STOP_SECONDS = 20.0
+_HURRY_SECONDS = 20.0
 """Within what a supervisor waits for, 30."""
 _MOST_FAULTS = 20
 """Of the job book at one question; then the ticket goes back to the queue."""
@@ -86,11 +86,19 @@ async def working(
 ) -> AsyncIterator[None]:
     """Work through the items of jobs while the body runs; afterwards finish what is under way.
 
+    Nothing is taken any more from the moment in which the service is told to stop.
+
     A service is not ready before the job book knows what its worker does, nor once that has ended;
     `check` names that, where it has several.
     """
-    worker = Worker(app[BUS], kind, work, at_once)
+    worker = Worker(app[BUS], kind, work, at_once, app[HURRY])
     task = asyncio.create_task(worker.run())
+
+    async def heed() -> None:
+        await app[STOPPING].wait()
+        worker.stop()
+
+    heeding = asyncio.create_task(heed())
 
     async def runs() -> bool:
         return worker.registered and not task.done()
@@ -100,14 +108,32 @@ async def working(
         yield
     finally:
         worker.stop()
+        await end(heeding)
         await task
 
 
 class Worker:
     """Works on one kind of item, several at a time."""
 
-    def __init__(self, bus: Bus, kind: RegisterKind, work: Work, at_once: int) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        kind: RegisterKind,
+        work: Work,
+        at_once: int,
+        hurry: asyncio.Event | None = None,
+    ) -> None:
+        """Prepare to work.
+
+        Args:
+            bus: The connection.
+            kind: Of the items.
+            work: Does one.
+            at_once: How many are worked on side by side.
+            hurry: Says that what is under way at the stop has no time to be finished.
+        """
         self._bus = bus
+        self._hurry = hurry or asyncio.Event()
         self._kind = kind
         self._work = work
         self._at_once = at_once
@@ -139,18 +165,28 @@ class Worker:
             await end(*self._busy)
             raise
         await end(*tasks)
-        # nothing new is taken; what was taken is finished, or put back if it takes too long
+        # nothing new is taken; what was taken is finished, or put back in a hurry
         if self._busy:
-            _, late = await asyncio.wait(self._busy, timeout=_STOP_SECONDS)
+            await self._finished_or_hurried()
+        if self._busy:
+            _, late = await asyncio.wait(self._busy, timeout=_HURRY_SECONDS)
             for task in late:
                 task.cancel()
         while self._busy:
             await asyncio.gather(*self._busy, return_exceptions=True)
 
+    async def _finished_or_hurried(self) -> None:
+        """Return when everything has ended, each item in its own time, or when there is a hurry."""
+        hurried = asyncio.create_task(self._hurry.wait())
+        finished = asyncio.create_task(asyncio.wait(self._busy))
+        await asyncio.wait({hurried, finished}, return_when=asyncio.FIRST_COMPLETED)
+        await end(hurried, finished)
+
     def stop(self) -> None:
         """Take nothing more, finish what is under way, and return from `run`.
 
-        What is not finished within 20 seconds is put back, and does not count as an attempt.
+        What is not finished within 20 seconds of a hurry is put back, and does not count as an
+        attempt.
         """
         self._stopping.set()
 

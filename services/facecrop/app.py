@@ -73,7 +73,7 @@ def build(settings: Settings) -> web.Application:
                 slots = settings.batch_slots or 2 * cores
                 async with working(app, kind, partial(work, endpoints), slots):
                     yield
-                await listening.stop()
+                    await listening.stop()
         await models.close()
 
     app = operator_app()

@@ -78,7 +78,7 @@ def build(settings: Settings) -> web.Application:
                 working(app, references, matches.embed_reference, slots, check="reference worker"),
             ):
                 yield
-            await listening.stop()
+                await listening.stop()
             await end(sweeping)
             await discarding.stop()
             await matches.close()

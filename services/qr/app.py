@@ -75,9 +75,9 @@ def build(settings: Settings) -> web.Application:
             app[CHECKS]["sweeps"] = sweeps
             async with working(app, kind, partial(work, sheets), slots):
                 yield
+                await listening.stop()
             await end(sweeping)
             await asyncio.gather(ready, return_exceptions=True)
-            await listening.stop()
 
     app = operator_app()
     app.cleanup_ctx.append(bus_context(settings.nats_url, "qr"))

@@ -231,7 +231,7 @@ async def test_a_portrait_of_a_yearbook_goes_with_whom_it_shows(
     # what is left of the job is a list of nobody
     packed = await client.send("GET", f"{JOBS}/{task}/archive")
     assert packed.status == 200
-    assert zipfile.ZipFile(io.BytesIO(packed.body)).namelist() == ["receipt.csv"]
+    assert zipfile.ZipFile(io.BytesIO(packed.body)).namelist() == ["receipt.csv", "receipt.json"]
 
 
 async def test_somebody_is_erased_in_the_middle_of_a_match(made: School, astronaut: bytes) -> None:

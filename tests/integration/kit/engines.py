@@ -49,10 +49,16 @@ async def true(value: bool) -> bool:
 
 @asynccontextmanager
 async def working(
-    engine: Bus, does: Work, at_once: int = 1, *, seconds: float = 60.0, attempts: int = 3
+    engine: Bus,
+    does: Work,
+    at_once: int = 1,
+    *,
+    seconds: float = 60.0,
+    attempts: int = 3,
+    hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker, and its kind in the book."""
-    worker = Worker(engine, kind(KIND, seconds=seconds, attempts=attempts), does, at_once)
+    worker = Worker(engine, kind(KIND, seconds=seconds, attempts=attempts), does, at_once, hurry)
     task = asyncio.create_task(worker.run())
     try:
         yield worker

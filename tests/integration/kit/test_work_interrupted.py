@@ -117,14 +117,30 @@ async def test_an_item_that_kills_its_workers_takes_no_other_along(
 
 
 @pytest.mark.usefixtures("service")
-async def test_what_a_stopping_worker_cannot_finish_in_time_is_put_back(
+async def test_what_a_stopping_worker_has_under_way_is_finished(
     bus: Bus, engine: Bus, account: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.work._STOP_SECONDS", 0.05)
-    hangs, does = Engine(open_gate=False), Engine()
-    async with working(engine, hangs, attempts=1):
+    monkeypatch.setattr("kit.work._HURRY_SECONDS", 0.0)
+    slow = Engine(open_gate=False)
+    async with working(engine, slow, attempts=1) as worker:
+        job = await begin(bus, account, 1)
+        await slow.has_begun(1)
+        worker.stop()
+        slow.gate.set()
+    assert (await closed(bus, account, job)).succeeded == 1
+    assert slow.done.total() == 1
+
+
+@pytest.mark.usefixtures("service")
+async def test_what_a_worker_cannot_finish_in_a_hurry_is_put_back(
+    bus: Bus, engine: Bus, account: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.work._HURRY_SECONDS", 0.05)
+    hangs, does, hurry = Engine(open_gate=False), Engine(), asyncio.Event()
+    async with working(engine, hangs, attempts=1, hurry=hurry):
         job = await begin(bus, account, 1)
         await hangs.has_begun(1)
+        hurry.set()
     async with working(engine, does, attempts=1):
         assert (await closed(bus, account, job)).succeeded == 1
     assert (hangs.done.total(), does.done.total()) == (0, 1)
