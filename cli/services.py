@@ -17,12 +17,11 @@ from kit.lifecycle import Listen, Trust
 from kit.settings import Setting
 from kit.tracing import Telemetry
 
+ASKED = ("accounts", "wallet", "webhooks", "presets", "jobs")
+"""Those that the others ask, and that keep books for them."""
+
 NAMES = (
-    "accounts",
-    "wallet",
-    "webhooks",
-    "presets",
-    "jobs",
+    *ASKED,
     "qr",
     "facecrop",
     "cardreader",

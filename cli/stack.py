@@ -2,12 +2,13 @@
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import msgspec
 
 from cli import accounts, nats, ports, postgres, services, triton
+from cli.deployment.longest import SPARE_SECONDS, longest_seconds
 from cli.errors import NotRunning, Refused, StartFailed
 from cli.home import Home, Links, StackCard, Target
 from cli.processes import Program
@@ -92,11 +93,16 @@ class Stack:
         )
 
         def program(name: str, port: int) -> Program:
-            return services.program(name, self._home, bus.url(name), port, around)
+            made = services.program(name, self._home, bus.url(name), port, around)
+            patience = longest_seconds(name, made.environment) + SPARE_SECONDS
+            return replace(made, replace_within_seconds=patience)
 
         self._program = program
         self._ports = dict(zip(services.NAMES, operator_ports, strict=True))
-        await self.supervisor.start([program(*each) for each in self._ports.items()])
+        # whoever says what became of items stops before the job book that hears it
+        asks = [name for name in services.NAMES if name not in services.ASKED]
+        for stage in (services.ASKED, asks):
+            await self.supervisor.start([program(name, self._ports[name]) for name in stage])
         card = await self._open_demo_account(url, links)
         if models.programs:
             self._ports["triton"] = metrics

@@ -236,6 +236,9 @@ class Worker:
         heart = asyncio.create_task(_beat(message))
         try:
             await self._carry_out(message)
+        except _NotBegun:
+            with suppress(NatsError):
+                await message.nak()
         except msgspec.DecodeError as error:
             log.warning("no ticket", kind=self._kind.kind, error=str(error))
             with suppress(NatsError):
@@ -259,6 +262,9 @@ class Worker:
         again = message.metadata.num_delivered > 1
         self._redelivered.inc(again)
         async with self._room.entered(alone=again):
+            if self._stopping.is_set():
+                # it waited for its turn until there was none
+                raise _NotBegun
             ticket = decoder(Ticket).decode(message.data)
             facts = {"darkroom.job": str(ticket.job), "darkroom.item": ticket.number}
             with tracing.span(f"item {self._kind.kind}", "consumer", facts) as span:
@@ -273,7 +279,7 @@ class Worker:
             attempt=attempt,
             again=again,
         )
-        taken = await self._insist(take)
+        taken = await self._insist(take, self._stopping)
         if not isinstance(taken, Taken):
             return
         context.correlation_id.set(taken.correlation_id)
@@ -289,7 +295,8 @@ class Worker:
             attempt=attempt,
             outcome=outcome,
         )
-        finished = await self._insist(finish)
+        # what is done is worth waiting for
+        finished = await self._insist(finish, self._hurry)
         ITEMS.labels(self._kind.kind, type(outcome).__name__.lower()).inc()
         if not finished.counted:
             log.info("item was no longer ours", job=str(ticket.job), number=ticket.number)
@@ -323,8 +330,11 @@ class Worker:
                 seconds=_PUT_BACK_SECONDS, counts=True, code="PROCESSING_FAILED", message=sentence
             )
 
-    async def _insist(self, request: Request[Reply]) -> Reply:
-        """Ask the job book until it answers: it, or its database, may be starting again."""
+    async def _insist(self, request: Request[Reply], give_up: asyncio.Event) -> Reply:
+        """Ask the job book until it answers: it, or its database, may be starting again.
+
+        Once `give_up` is set, what it does not answer at the first question is raised.
+        """
         pause, faults = _PAUSE_SECONDS, 0
         while True:
             try:
@@ -332,10 +342,14 @@ class Worker:
             except (Unavailable, Internal) as error:
                 log.warning("job book does not answer", error=str(error))
                 faults += isinstance(error, Internal)
-                if self._stopping.is_set() or faults == _MOST_FAULTS:
+                if give_up.is_set() or faults == _MOST_FAULTS:
                     raise
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+class _NotBegun(Exception):
+    """The worker stops, and this ticket is for another."""
 
 
 class _Room:

@@ -30,6 +30,8 @@ def service(needs: Needs) -> Object:
     conditions = {"nats": _HEALTHY, "prepare": _DONE}
     conditions |= {"migrate": _DONE} if needs.database else {}
     conditions |= {"triton": _HEALTHY} if needs.models else {}
+    # whoever says what became of items stops before the job book that hears it
+    conditions |= {"jobs": _HEALTHY} if needs.kinds else {}
     made: Object = {
         "image": IMAGE,
         "command": ["python", "-m", f"services.{needs.service}"],
