@@ -322,7 +322,7 @@ async def _matching(studio: Studio, reference: Path, files: Sequence[Path]) -> A
     await studio.reference(agency, person, reference)
 
     async def match(_: aiohttp.ClientSession) -> int:
-        shoot, _ = await studio.shoot(agency, files)
+        shoot, _seconds = await studio.shoot(agency, files)
         return (await studio.matched(agency, shoot)).files
 
     return match
