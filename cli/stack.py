@@ -99,7 +99,8 @@ class Stack:
 
         self._program = program
         self._ports = dict(zip(services.NAMES, operator_ports, strict=True))
-        # whoever says what became of items stops before the job book that hears it
+        # whoever works on items finds the job book when it starts, and stops before that, which
+        # hears what became of them
         asks = [name for name in services.NAMES if name not in services.ASKED]
         for stage in (services.ASKED, asks):
             await self.supervisor.start([program(name, self._ports[name]) for name in stage])

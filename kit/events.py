@@ -50,7 +50,7 @@ EVENTS = StreamConfig(
     retention=RetentionPolicy.LIMITS,
     discard=DiscardPolicy.OLD,
     storage=StorageType.FILE,
-    max_age=KEPT.total_seconds(),
+    max_age=int(KEPT.total_seconds()),
     max_bytes=256 * 1024 * 1024,
     duplicate_window=120,
 )

@@ -88,8 +88,8 @@ async def working(
 
     Nothing is taken any more from the moment in which the service is told to stop.
 
-    A service is not ready before the job book knows what its worker does, nor once that has ended;
-    `check` names that, where it has several.
+    A service whose worker has ended is not ready; `check` names that, where it has several. Without
+    a job book it is ready all the same, for whoever asks it directly.
     """
     worker = Worker(app[BUS], kind, work, at_once, app[HURRY])
     task = asyncio.create_task(worker.run())
@@ -101,7 +101,7 @@ async def working(
     heeding = asyncio.create_task(heed())
 
     async def runs() -> bool:
-        return worker.registered and not task.done()
+        return not task.done()
 
     app[CHECKS][check] = runs
     try:
@@ -145,11 +145,6 @@ class Worker:
         for outcome in (Succeeded, Failed, PutBack):
             ITEMS.labels(kind.kind, outcome.__name__.lower())
         self._busy: set[asyncio.Task[None]] = set()
-
-    @property
-    def registered(self) -> bool:
-        """Whether the job book has been told once what is worked on."""
-        return self._registered.is_set()
 
     async def run(self) -> None:
         """Work until `stop`; who cancels this instead leaves what is under way to others."""
