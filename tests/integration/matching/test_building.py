@@ -275,7 +275,7 @@ async def test_numbers_that_are_none_are_no_reference(day: Day, replica: MatchEn
 async def test_a_photograph_that_takes_too_long_is_told_of(
     day: Day, replica: MatchEndpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.matching.reading.READ_SECONDS", 0.3)
+    monkeypatch.setattr("services.matching.reading.STORED_SECONDS", 0.3)
     agency, subject, (reference,) = await with_references(day, portrait(1))
     day.reader.gate.clear()
     assert (await day.build(agency)).created == 0

@@ -101,7 +101,7 @@ async def test_while_the_reader_is_away_nothing_is_written(
 async def test_a_photograph_that_kills_the_reader_harms_only_itself(
     day: Day, replica: MatchEndpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.matching.reading.READ_SECONDS", 0.6)
+    monkeypatch.setattr("services.matching.reading.STORED_SECONDS", 0.6)
     _, (ann, _), files, match = await drafted(day, *(portrait(1) for _ in range(4)))
     works = [day.work(match.id, file.id) for file in files]
     day.reader.deadly, day.reader.crowd = files[1].key, len(files)
