@@ -84,7 +84,10 @@ class Standing:
     """How many events it was ever given."""
 
     def lost_since(self, made_at: datetime, last: int) -> bool:
-        """Whether events are gone that an earlier look saw: it is another stream, or set back."""
+        """Whether events are gone that were there: it is another stream, or set back.
+
+        One that was set back and has come as far again before anybody looks is not noticed.
+        """
         return self.made_at != made_at or self.last < last
 
 
@@ -92,12 +95,12 @@ Act = Callable[[Happened], Awaitable[None]]
 """Acts on an event. It may come again, so whoever acts goes by its id."""
 
 
-async def publish(bus: Bus, event: Event, timeout_seconds: float = _WAIT_SECONDS) -> None:
+async def publish(bus: Bus, event: Event, timeout_seconds: float = _WAIT_SECONDS) -> int:
     """Put an event into the stream, which is made if it is not there, and wait until it is kept.
 
-    The same event published again within two minutes is kept once. Raises Unavailable when nobody
-    said that it is kept; it may be all the same. Raises StreamMismatch for a stream with other
-    settings.
+    The same event published again within two minutes is kept once. Returns its place in the stream,
+    as `Standing.last` counts them. Raises Unavailable when nobody said that it is kept; it may be
+    all the same. Raises StreamMismatch for a stream with other settings.
     """
     if not bus.connected:
         raise Unavailable(f"{event.subject()}: the message bus is not connected")
@@ -106,10 +109,10 @@ async def publish(bus: Bus, event: Event, timeout_seconds: float = _WAIT_SECONDS
     try:
         async with asyncio.timeout(timeout):
             try:
-                await _put(jetstream, event, timeout)
+                return await _put(jetstream, event, timeout)
             except NoStreamResponseError:
                 await declare_stream(jetstream, EVENTS)
-                await _put(jetstream, event, timeout)
+                return await _put(jetstream, event, timeout)
     except (NatsError, TimeoutError) as error:
         reason = str(error) or "no acknowledgement in time"
         raise Unavailable(f"{event.subject()}: {reason}") from error
@@ -134,17 +137,18 @@ async def standing(bus: Bus, timeout_seconds: float = _WAIT_SECONDS) -> Standing
     return Standing(found.created, found.state.last_seq)
 
 
-async def _put(jetstream: JetStreamContext, event: Event, timeout: float) -> None:
+async def _put(jetstream: JetStreamContext, event: Event, timeout: float) -> int:
     carried = context.headers(timeout)
     # an event has no caller who waits for it
     del carried[context.TIMEOUT_HEADER]
-    await jetstream.publish(
+    kept = await jetstream.publish(
         event.subject(),
         msgspec.msgpack.encode(event),
         timeout=timeout,
         stream=STREAM,
         headers={Header.MSG_ID.value: str(event.id), **carried},
     )
+    return kept.seq
 
 
 class Reader:

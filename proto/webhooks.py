@@ -20,6 +20,9 @@ EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 MOST_ENDPOINTS = 10
 """That one account may have."""
 
+MOST_DELIVERIES = 200
+"""On a page: with the logs of all their attempts they must fit into one message of 1 MB."""
+
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
 """http or https on a public address."""
 Events = Annotated[list[EventType], Meta(min_length=1, max_length=len(EVENT_TYPES))]
@@ -167,7 +170,7 @@ class GetDeliveries(Request[Deliveries], subject="webhooks.deliveries"):
 
     account: AccountId
     endpoint: EndpointId
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 50
+    limit: Annotated[int, Meta(ge=1, le=MOST_DELIVERIES)] = 50
     before: Annotated[int, Meta(ge=1, le=2**62)] | None = None
 
 

@@ -23,6 +23,10 @@ longer side."""
 _MOST_SHARPENED = 1_000_000
 """Pixels that the network is given; it takes a CPU several seconds for each million."""
 
+_REDUCED_TO = 800
+"""Pixels of width below which no crop is reduced for the network, unless the full size is narrower:
+a third of an 8 x 10 inch print."""
+
 _LEAST_ALPHA = 1e-3
 """Below which a pixel has no colour to speak of."""
 
@@ -67,12 +71,14 @@ def resized(pixels: Pixels, size: Size) -> Pixels:
 def sharpening_input(crop: Pixels, full: Size) -> Pixels:
     """Bring a crop to the size that the x4 network is given for a result of `full` size.
 
-    At most a third of the full size, so that a photograph with pixels to spare keeps some detail of
-    its own and the network's result is averaged down; more would take a CPU longer than anybody
-    waits. Smaller crops go in as they are, never enlarged.
+    At most a third of the full size of a print, so that a photograph with pixels to spare keeps
+    some detail of its own and the network's result is averaged down; more would take a CPU longer
+    than anybody waits. Small full sizes go in whole: a badge is not made of fewer pixels than it
+    has. Smaller crops go in as they are, never enlarged.
     """
     height, width = crop.shape[:2]
-    scale = min(1.0, full[0] / 3 / width, math.sqrt(_MOST_SHARPENED / (width * height)))
+    widest = max(full[0] / 3, min(full[0], _REDUCED_TO))
+    scale = min(1.0, widest / width, math.sqrt(_MOST_SHARPENED / (width * height)))
     if scale == 1.0:
         return crop
     return resized(crop, (math.ceil(width * scale), math.ceil(height * scale)))

@@ -5,6 +5,7 @@ for what succeeded, and untold until its event is in the stream. Whoever is kill
 the rest to the next round, of any replica.
 """
 
+import asyncio
 from uuid import UUID, uuid5
 
 import structlog
@@ -42,9 +43,10 @@ RETURNING kind, extract(epoch FROM closed_at - queued_at)::float8 AS seconds
 UNTOLD = """
 SELECT * FROM jobs.jobs
 WHERE account_id = $1 AND id = $2 AND closed_at IS NOT NULL AND told_at IS NULL
-FOR NO KEY UPDATE
+FOR NO KEY UPDATE SKIP LOCKED
 """
-"""Locked while it is told, so that a stream that is lost meanwhile is told again after that."""
+"""Locked while it is told, so that a stream that is lost meanwhile is told again after that. One
+that another replica is telling is left to it."""
 
 TOLD = """
 UPDATE jobs.jobs SET told_at = now() WHERE account_id = $1 AND id = $2
@@ -55,15 +57,33 @@ SELECT made_at, last FROM jobs.stream
 """
 
 SEE = """
-UPDATE jobs.stream SET made_at = $1, last = $2
--- unless another replica has looked since
-WHERE made_at IS NOT DISTINCT FROM $3 AND last = $4 RETURNING true
+UPDATE jobs.stream SET made_at = $1, last = CASE WHEN $5 THEN $2 ELSE greatest(last, $2) END
+-- unless another replica has looked since; who tells meanwhile only raises it
+WHERE made_at IS NOT DISTINCT FROM $3 AND last >= $4
 """
 
-TELL_AGAIN = """
-UPDATE jobs.jobs SET told_at = NULL WHERE closed_at > now() - $1::interval
+HAS_COME_TO = """
+UPDATE jobs.stream SET last = $1 WHERE last < $1
+"""
+"""So that what is lost before anybody looks is missed. Always locked after what was told."""
+
+CLOSED_SINCE = """
+SELECT number FROM jobs.jobs WHERE closed_at > now() - $1::interval ORDER BY number
 """
 """Also those that are not told yet: somebody may have told one a moment ago, and not noted it."""
+
+TELL_AGAIN = """
+WITH told AS MATERIALIZED (
+    -- in one order, whoever does it beside us
+    SELECT number FROM jobs.jobs WHERE number = ANY ($1::bigint[])
+    ORDER BY number FOR NO KEY UPDATE
+)
+UPDATE jobs.jobs AS j SET told_at = NULL FROM told WHERE j.number = told.number
+"""
+
+_TOLD_AT_ONCE = 2
+"""By one process: each keeps a connection and a lock until the stream has the event."""
+_MARKED_AT_ONCE = 5_000
 
 _CANCELLED = "CANCELLED", "the job was cancelled"
 _EVENTS = UUID("5c1f3a52-6f0e-4d0a-9b1b-0d6f7c1f9a10")
@@ -77,6 +97,7 @@ class Closing:
         self._pool = pool
         self._bus = bus
         self._storage = storage
+        self._telling = asyncio.Semaphore(_TOLD_AT_ONCE)
 
     async def close(self, account: AccountId, job: JobId) -> None:
         """Do what is left to be done. Raises Unavailable when the wallet or the stream is away."""
@@ -90,18 +111,24 @@ class Closing:
         await self.tell(account, job)
 
     async def tell(self, account: AccountId, job: JobId) -> None:
-        """Tell that a job has closed, unless it is known to have been told. Raises Unavailable."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        """Tell that a job has closed, unless it was told or is being told. Raises Unavailable."""
+        async with (
+            self._telling,
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
             row = await connection.fetchrow(UNTOLD, account, job)
             if row is not None:
                 context.correlation_id.set(row["correlation_id"])
-                await events.publish(self._bus, _event(account, rows.job(row)))
+                place = await events.publish(self._bus, _event(account, rows.job(row)))
                 await connection.execute(TOLD, account, job)
+                await connection.execute(HAS_COME_TO, place)
 
     async def tell_again(self) -> None:
         """Let all that was told be told again if the stream has lost it. Raises Unavailable.
 
-        Whoever had read it goes by the ids of events, which stay the same.
+        Whoever had read it goes by the ids of events, which stay the same. Whoever is killed midway
+        leaves it all to the next look.
         """
         # before looking, so that what others note meanwhile does not look like a loss
         seen = await self._pool.fetchrow(SEEN)
@@ -109,11 +136,13 @@ class Closing:
         made_at, last = seen["made_at"], seen["last"]
         if (now.made_at, now.last) == (made_at, last):
             return
-        async with self._pool.acquire() as connection, connection.transaction():
-            mine = await connection.fetchval(SEE, now.made_at, now.last, made_at, last)
-            if mine and made_at and now.lost_since(made_at, last):
-                status = await connection.execute(TELL_AGAIN, events.KEPT)
-                log.warning("the stream of events was lost; telling again", done=status)
+        lost = made_at is not None and now.lost_since(made_at, last)
+        if lost:
+            numbers = [row["number"] for row in await self._pool.fetch(CLOSED_SINCE, events.KEPT)]
+            for first in range(0, len(numbers), _MARKED_AT_ONCE):
+                await self._pool.execute(TELL_AGAIN, numbers[first : first + _MARKED_AT_ONCE])
+            log.warning("the stream of events was lost; telling again", jobs=len(numbers))
+        await self._pool.execute(SEE, now.made_at, now.last, made_at, last, lost)
 
     async def _settle(self, account: AccountId, row: Record) -> int:
         """End the hold; the wallet answers a repetition as it answered the first time."""

@@ -38,7 +38,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(gt=0, description="After how long what is left of a job fails")
     ] = 24.0
     keep_days: Annotated[
-        float, Meta(gt=0, description="How long finished files, and jobs that closed, are kept")
+        float,
+        Meta(
+            gt=0,
+            description="How long finished files, and jobs that closed, are kept; these for 3 days "
+            "at least, so that their end can be told again",
+        ),
     ] = 30.0
     draft_seconds: Annotated[
         float, Meta(gt=0, description="After how long a job that was never started is discarded")

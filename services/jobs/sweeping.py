@@ -7,6 +7,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from kit import events
 from kit.bus import Bus
 from kit.database import Pool
 from kit.storage import Storage
@@ -33,13 +34,16 @@ ORDER BY random() LIMIT 100
 """
 
 LEFT_TO_DO = """
-SELECT account_id, id, state FROM (
-    SELECT account_id, id, state FROM jobs.jobs WHERE state IN ('discarded', 'closing')
-    UNION ALL
-    SELECT account_id, id, state FROM jobs.jobs WHERE closed_at IS NOT NULL AND told_at IS NULL
-) AS found ORDER BY random() LIMIT 100
+SELECT account_id, id, state FROM jobs.jobs WHERE state IN ('discarded', 'closing')
+ORDER BY random() LIMIT 100
 """
 """In any order, so that those that cannot be ended do not keep the rest."""
+
+LEFT_TO_TELL = """
+SELECT account_id, id FROM jobs.jobs WHERE closed_at IS NOT NULL AND told_at IS NULL
+ORDER BY random() LIMIT 100
+"""
+"""Apart from what is left to do: of these there may be tens of thousands when a stream is lost."""
 
 HANDED_OUT = """
 SELECT count(*) FROM jobs.jobs AS j JOIN jobs.items AS i ON i.job_id = j.id
@@ -123,12 +127,13 @@ class Sweeping:
             key = AccountId(row["account_id"]), JobId(row["id"])
             ended = await cancelling.cancel(self._pool, *key)
             counting.ended(ended.kind, ended.outcome, ended.items)
-        try:
-            await self._closing.tell_again()
-        except Unavailable as error:
-            log.warning("stream of events not seen", error=str(error))
         for row in await self._pool.fetch(LEFT_TO_DO):
             await self._finish(AccountId(row["account_id"]), JobId(row["id"]), row["state"])
+        try:
+            await self._closing.tell_again()
+            await self._tell()
+        except Unavailable as error:
+            log.warning("stream of events away", error=str(error))
 
     async def _finish(self, account: AccountId, job: JobId, state: str) -> None:
         try:
@@ -138,6 +143,16 @@ class Sweeping:
                 await self._storage.delete_folder(StorageKey(folder))
         except Exception as error:  # noqa: BLE001 - one that cannot end must not keep the others
             log.warning("job not ended", job=str(job), error=str(error) or type(error).__name__)
+
+    async def _tell(self) -> None:
+        """Tell what was left. Raises Unavailable, as the others would have to wait as long."""
+        for row in await self._pool.fetch(LEFT_TO_TELL):
+            try:
+                await self._closing.tell(AccountId(row["account_id"]), JobId(row["id"]))
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - one must not keep the others
+                log.warning("job not told", job=str(row["id"]), error=str(error))
 
     async def look_for_lost(self) -> int:
         """Put items back into the book whose tickets or workers are gone. Returns how many."""
@@ -164,7 +179,8 @@ class Sweeping:
     async def clear_storage(self) -> None:
         """Remove results whose time is over, with their jobs, and uploads that nobody needs."""
         kept = timedelta(days=self._settings.keep_days)
-        while expired := await self._pool.fetch(EXPIRED, kept):
+        # one that is gone could not be told again
+        while expired := await self._pool.fetch(EXPIRED, max(kept, events.KEPT)):
             for row in expired:
                 await self._storage.delete_folder(StorageKey(row["outputs"]))
                 await self._pool.execute(FORGET, row["account_id"], row["id"])

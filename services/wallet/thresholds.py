@@ -42,13 +42,22 @@ SELECT made_at, last FROM wallet.stream
 """
 
 SEE = """
-UPDATE wallet.stream SET made_at = $1, last = $2
--- unless another replica has looked since
-WHERE made_at IS NOT DISTINCT FROM $3 AND last = $4 RETURNING true
+UPDATE wallet.stream SET made_at = $1, last = CASE WHEN $5 THEN $2 ELSE greatest(last, $2) END
+-- unless another replica has looked since; who tells meanwhile only raises it
+WHERE made_at IS NOT DISTINCT FROM $3 AND last >= $4
 """
 
+HAS_COME_TO = """
+UPDATE wallet.stream SET last = $1 WHERE last < $1
+"""
+"""So that what is lost before anybody looks is missed. Always locked after what was told."""
+
 TELL_AGAIN = """
-UPDATE wallet.low_balances SET told_at = NULL
+WITH noted AS MATERIALIZED (
+    -- in one order, whoever does it beside us
+    SELECT id FROM wallet.low_balances ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE wallet.low_balances AS balance SET told_at = NULL FROM noted WHERE balance.id = noted.id
 """
 """Also those that are not told yet: somebody may have told one a moment ago, and not noted it."""
 
@@ -76,11 +85,12 @@ async def tell_again(pool: Pool, bus: Bus) -> None:
     made_at, last = seen["made_at"], seen["last"]
     if (now.made_at, now.last) == (made_at, last):
         return
-    async with pool.acquire() as connection, connection.transaction():
-        mine = await connection.fetchval(SEE, now.made_at, now.last, made_at, last)
-        if mine and made_at and now.lost_since(made_at, last):
-            status = await connection.execute(TELL_AGAIN)
-            log.warning("the stream of events was lost; telling again", done=status)
+    lost = made_at is not None and now.lost_since(made_at, last)
+    if lost:
+        status = await pool.execute(TELL_AGAIN)
+        log.warning("the stream of events was lost; telling again", done=status)
+    # last, so that whoever is killed midway leaves it to the next look
+    await pool.execute(SEE, now.made_at, now.last, made_at, last, lost)
 
 
 async def forget(pool: Pool) -> None:
@@ -108,7 +118,8 @@ async def _publish_one(pool: Pool, bus: Bus) -> bool:
             balance=noted["balance"],
             threshold=noted["threshold"],
         )
-        await events.publish(bus, event)
+        place = await events.publish(bus, event)
         await connection.execute(TOLD, event.account, event.id)
+        await connection.execute(HAS_COME_TO, place)
         log.info("balance is low", account=str(event.account), balance=event.balance)
         return True

@@ -68,9 +68,14 @@ WHERE account_id = $1 AND number = $2 AND state <> 'delivered'
 
 FAILED = """
 UPDATE webhooks.deliveries
-SET state = CASE WHEN $6::interval IS NULL THEN 'failed' ELSE 'pending' END,
-    last_status = $4, last_error = $5, next_attempt = now() + $6::interval, leased_until = NULL,
-    ended_at = CASE WHEN $6::interval IS NULL THEN now() END
+-- what somebody has asked for since this attempt began is still to be done
+SET state = CASE WHEN next_attempt > last_attempt_at OR $6::interval IS NOT NULL
+        THEN 'pending' ELSE 'failed' END,
+    last_status = $4, last_error = $5, leased_until = NULL,
+    next_attempt = CASE WHEN next_attempt > last_attempt_at
+        THEN next_attempt ELSE now() + $6::interval END,
+    ended_at = CASE WHEN next_attempt > last_attempt_at OR $6::interval IS NOT NULL
+        THEN NULL ELSE now() END
 -- not if the lease had lapsed and somebody else attempts it now
 WHERE account_id = $1 AND number = $2 AND attempts = $3 AND state = 'pending'
 """

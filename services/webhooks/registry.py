@@ -53,7 +53,11 @@ WHERE account_id = $1 AND id = $2
 
 UPDATE = """
 UPDATE webhooks.endpoints
-SET url = $3, events = $4, enabled = $5, gone_at = CASE WHEN $5 THEN NULL ELSE gone_at END
+SET url = $3, events = $4, enabled = $5, gone_at = CASE WHEN $5 THEN NULL ELSE gone_at END,
+    -- from now on, if it was disabled or asks for events that it did not ask for
+    tells_since = CASE
+        WHEN $5 AND NOT enabled OR events IS NOT NULL AND ($4::text[] <@ events) IS NOT TRUE
+        THEN now() ELSE tells_since END
 WHERE account_id = $1 AND id = $2
 RETURNING id, url, events, enabled, gone_at, created_at
 """

@@ -202,6 +202,19 @@ async def test_an_enhanced_portrait_on_a_colour_has_the_full_size(
     assert made.warnings == []
 
 
+async def test_an_enhanced_badge_is_no_softer_than_a_plain_one(
+    engine: Engine, person: Pixels
+) -> None:
+    badge = preset(full=(120, 150), medium=(120, 150), sizes={"badge": (120, 150)}, format="png")
+    details = []
+    for enhance in (False, True):
+        made = await engine.crop(encode_png(person), badge, enhance=enhance)
+        grey = np.asarray((await engine.read(made.more["badge"])).convert("L"))
+        details.append(float(cv2.Laplacian(grey, cv2.CV_64F).var()))
+    plain, enhanced = details
+    assert enhanced > 0.9 * plain
+
+
 async def test_a_jpeg_cannot_be_transparent(engine: Engine, person: Pixels) -> None:
     with pytest.raises(InvalidRequest):
         await engine.crop(encode_png(person), preset(background="transparent"))

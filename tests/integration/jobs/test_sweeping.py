@@ -286,6 +286,20 @@ async def test_a_job_that_was_not_told_is_kept_until_it_is(
     assert (await book.job(account, job)).closed
 
 
+async def test_a_job_is_kept_for_as_long_as_it_may_have_to_be_told_again(
+    book: Book, pool: Pool, account: AccountId
+) -> None:
+    short = book.set(job_hours=1.0, keep_days=1.0)
+    job = await short.start(account, 1)
+    await short.work(account, job, [0])
+    for days, there in ((2, 1), (4, 0)):
+        await pool.execute(
+            "UPDATE jobs.jobs SET closed_at = now() - $1::interval", timedelta(days=days)
+        )
+        await short.sweeping.clear_storage()
+        assert await pool.fetchval("SELECT count(*) FROM jobs.jobs WHERE id = $1", job) == there
+
+
 async def test_finished_files_of_no_job_go_when_their_time_is_over(
     book: Book, account: AccountId, tmp_path: Path
 ) -> None:

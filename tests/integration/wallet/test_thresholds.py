@@ -178,6 +178,18 @@ async def test_a_fall_that_the_stream_has_lost_is_published_again(
     assert await told(pool, account) == []
 
 
+async def test_how_far_the_stream_has_come_is_known_from_what_was_told(
+    ledger: Ledger, pool: Pool, account: AccountId, bus: Bus
+) -> None:
+    await thresholds.publish(pool, bus)  # what other tests left
+    await thresholds.tell_again(pool, bus)
+    before = await pool.fetchval("SELECT last FROM wallet.stream")
+    await thresholds.put(pool, account, 50)
+    await ledger.reserve(reserve(account, 60))
+    assert await thresholds.publish(pool, bus) == 1
+    assert await pool.fetchval("SELECT last FROM wallet.stream") == before + 1
+
+
 async def test_a_fall_is_forgotten_when_the_stream_would_not_keep_it_either(
     ledger: Ledger, pool: Pool, account: AccountId, bus: Bus
 ) -> None:

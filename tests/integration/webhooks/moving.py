@@ -9,7 +9,7 @@ from uuid import UUID
 from kit.database import Pool
 from kit.sealing import Vault
 from proto.ids import AccountId
-from proto.webhooks import Delivery, Endpoint, GetDeliveries, SendTest
+from proto.webhooks import MOST_DELIVERIES, Delivery, Endpoint, GetDeliveries, SendTest
 from services.webhooks import deliveries
 from services.webhooks.claims import Outcome
 from services.webhooks.sending import Sender
@@ -38,7 +38,7 @@ async def note(pool: Pool, account: AccountId, endpoint: Endpoint, count: int = 
 
 
 async def shown(pool: Pool, account: AccountId, endpoint: Endpoint) -> list[Delivery]:
-    asked = GetDeliveries(account=account, endpoint=endpoint.id, limit=1000)
+    asked = GetDeliveries(account=account, endpoint=endpoint.id, limit=MOST_DELIVERIES)
     return (await deliveries.page(pool, asked)).deliveries
 
 

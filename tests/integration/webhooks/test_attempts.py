@@ -144,6 +144,23 @@ async def test_what_waits_for_a_retry_is_told_at_once_when_somebody_asks(
     assert (again.number, again.attempts) == (claim.number, 2)
 
 
+@pytest.mark.parametrize("wait", [None, timedelta(hours=6)], ids=["the last", "one of many"])
+async def test_what_somebody_asks_for_during_an_attempt_that_fails_is_told_at_once_after_it(
+    pool: Pool, account: AccountId, endpoint: Endpoint, wait: timedelta | None
+) -> None:
+    claims = Claims(pool, PER_ENDPOINT, LEASE)
+    await note(pool, account, endpoint)
+    (claim,) = await claims.take(10)
+    await deliveries.resend(pool, Resend(account=account, endpoint=endpoint.id, event=claim.event))
+    assert await claims.take(10) == []
+    await claims.failed(claim, REFUSED, wait)
+    (again,) = await claims.take(10)
+    assert (again.number, again.attempts) == (claim.number, 2)
+    await claims.failed(again, REFUSED, wait)
+    assert await claims.take(10) == []
+    assert (await the_one(pool, account, endpoint)).state == ("pending" if wait else "failed")
+
+
 async def test_a_resend_that_fails_days_later_is_given_up_at_once(
     pool: Pool, account: AccountId, endpoint: Endpoint, receiver: Receiver, fetcher: Fetcher
 ) -> None:

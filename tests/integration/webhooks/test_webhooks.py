@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID, uuid4
 
@@ -38,7 +38,7 @@ async def created(
 
 
 def low_balance(account: AccountId) -> LowBalance:
-    happened_at = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    happened_at = datetime.now(UTC).replace(microsecond=0)
     return LowBalance(id=uuid4(), account=account, happened_at=happened_at, balance=7, threshold=10)
 
 
@@ -85,10 +85,10 @@ async def test_an_event_is_told_signed_as_the_standard_has_it(
     assert told.headers["content-type"] == "application/json"
     assert told.json == {
         "type": "wallet.low_balance",
-        "timestamp": "2026-03-01T12:30:00Z",
+        "timestamp": f"{event.happened_at:%Y-%m-%dT%H:%M:%SZ}",
         "data": {
             "account": str(account),
-            "happened_at": "2026-03-01T12:30:00Z",
+            "happened_at": f"{event.happened_at:%Y-%m-%dT%H:%M:%SZ}",
             "balance": 7,
             "threshold": 10,
         },
@@ -153,6 +153,60 @@ async def test_an_endpoint_is_told_what_it_asked_for_and_what_is_its_accounts(
     assert [(told.path, told.id) for told in receiver.told] == [("/hook", str(last.id))]
     assert await shown(bus, account, jobs) == []
     assert await shown(bus, account, disabled) == []
+
+
+@pytest.mark.parametrize("since", ["made", "enabled again", "asks for more"])
+async def test_what_happened_before_an_endpoint_asked_for_it_is_not_told_when_it_comes_again(
+    bus: Bus, account: AccountId, created: NewEndpoint, receiver: Receiver, pool: Pool, since: str
+) -> None:
+    later = await bus.request(
+        CreateEndpoint(
+            account=account,
+            url=receiver.url_of("later"),
+            events=["job.failed"] if since == "asks for more" else None,
+        )
+    )
+    endpoint = later.endpoint.id
+    # both are a day old
+    await pool.execute(
+        "UPDATE webhooks.endpoints SET tells_since = now() - interval '1 day' "
+        "WHERE id = $1 OR $2 AND id = $3",
+        created.endpoint.id,
+        since != "made",
+        endpoint,
+    )
+    if since == "enabled again":
+        for enabled in (False, True):
+            await bus.request(UpdateEndpoint(account=account, endpoint=endpoint, enabled=enabled))
+    if since == "asks for more":
+        await bus.request(UpdateEndpoint(account=account, endpoint=endpoint, events=None))
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    again = msgspec.structs.replace(low_balance(account), happened_at=an_hour_ago)
+    news = low_balance(account)
+    for event in (again, news):
+        await events.publish(bus, event)
+    await ended(bus, account, created, again.id, news.id)
+    await ended(bus, account, later, news.id)
+    assert {each.event for each in await shown(bus, account, later)} == {news.id}
+
+
+async def test_an_endpoint_that_asks_for_less_or_moves_hears_what_comes_again(
+    bus: Bus, account: AccountId, created: NewEndpoint, receiver: Receiver, pool: Pool
+) -> None:
+    await pool.execute("UPDATE webhooks.endpoints SET tells_since = now() - interval '1 day'")
+    changed = UpdateEndpoint(
+        account=account,
+        endpoint=created.endpoint.id,
+        url=receiver.url_of("moved"),
+        events=["job.failed", "wallet.low_balance"],
+        enabled=True,
+    )
+    await bus.request(changed)
+    await bus.request(msgspec.structs.replace(changed, events=["wallet.low_balance"]))
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    again = msgspec.structs.replace(low_balance(account), happened_at=an_hour_ago)
+    await events.publish(bus, again)
+    await ended(bus, account, created, again.id)
 
 
 async def test_every_endpoint_is_told_under_a_secret_of_its_own(

@@ -107,6 +107,22 @@ def test_sharpening_gets_at_most_a_third_of_the_full_size(width: int, expected: 
     assert portrait.sharpening_input(crop, (2400, 3000)).shape[1] == expected
 
 
+@pytest.mark.parametrize(
+    ("width", "full", "expected"),
+    [
+        (1800, (300, 400), (300, 400)),
+        (299, (300, 400), (299, 399)),
+        (1800, (750, 1000), (750, 1000)),
+        (1800, (1200, 1600), (800, 1067)),
+    ],
+)
+def test_sharpening_for_a_small_full_size_gets_no_fewer_pixels_than_that_has(
+    width: int, full: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    crop = np.zeros((round(width * 4 / 3), width, 3), np.uint8)
+    assert portrait.size_of(portrait.sharpening_input(crop, full)) == expected
+
+
 def test_sharpening_gets_at_most_a_million_pixels() -> None:
     small = portrait.sharpening_input(np.zeros((3000, 3000, 3), np.uint8), (10_000, 10_000))
     assert small.shape[:2] == (1000, 1000)
