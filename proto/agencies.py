@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from proto.message import Message
 from proto.qr import Line, Name, StudentId
 
-_Number = Annotated[int, Meta(le=2**63 - 1)]
+_Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 """As the database counts."""
 
 AgencyId = NewType("AgencyId", _Number)

@@ -107,3 +107,5 @@ class NoteAccess(Request[Done], AboutAgency, subject="matching.note-access"):
     action: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[a-z_]+$(?!\n)")]
     subject_id: SubjectId | None = None
     details: dict[str, str] = field(default_factory=dict)
+    once_an_hour: bool = False
+    """Not where the same was noted within the last hour, with these details."""

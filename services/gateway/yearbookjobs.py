@@ -6,8 +6,9 @@ show are used. They lie under the ids of people, and matching is told before the
 a portrait goes with whom it shows.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID, uuid4
 
@@ -53,6 +54,32 @@ _ASKING_SECONDS = 30.0
 _IN_MESSAGE = 500
 _ENDING = "jpg"
 """Of every file of a portrait, as its preset is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The people of an agency, as items of jobs name them."""
+
+    by_id: dict[str, Subject] = field(default_factory=dict)
+    by_student_id: dict[str, Subject] = field(default_factory=dict)
+
+    def add(self, subjects: Iterable[Subject]) -> None:
+        """Add some of them."""
+        for each in subjects:
+            self.by_id[str(each.id)] = each
+            self.by_student_id[each.student_id] = each
+
+    def shown(self, name: str, medium: str, outputs: str) -> Subject | None:
+        """Return whom a portrait shows; None where nobody is known by that any more.
+
+        Args:
+            name: Of its item: the subject's id, or the student_id in jobs of older versions.
+            medium: Where a file of it lies: under the subject's id, where the name is one.
+            outputs: Of the job.
+        """
+        if name.isdecimal() and medium.startswith(f"{outputs}/{stem_of(SubjectId(int(name)))}_"):
+            return self.by_id.get(name)
+        return self.by_student_id.get(name)
 
 
 async def begin_portraits(
@@ -112,12 +139,14 @@ async def package(
 
     Left out are people who are not known any more, and portraits whose photograph was erased.
     """
-    known = await _subjects(request, asking(request), agency)
+    people = await _people(request, asking(request), agency)
     portraits: list[tuple[Subject, Portrait]] = []
     async for item in all_items(request, job):
-        outcome, person = outcome_of(item) if item.order else None, known.get(item.name)
-        if person is not None and isinstance(outcome, Portrait):
-            portraits.append((person, outcome))
+        outcome = outcome_of(item) if item.order else None
+        if isinstance(outcome, Portrait):
+            person = people.shown(item.name, outcome.medium, job.outputs)
+            if person is not None:
+                portraits.append((person, outcome))
     images = image_names(person.student_id for person, _ in portraits)
     entries: list[Entry] = []
     storage = request.app[STORAGE]
@@ -189,13 +218,13 @@ def _crops(
     ]
 
 
-async def _subjects(request: web.Request, who: Asking, agency: AgencyId) -> Mapping[str, Subject]:
-    """Return everybody in an agency, by the names of their items."""
-    known: dict[str, Subject] = {}
+async def _people(request: web.Request, who: Asking, agency: AgencyId) -> People:
+    """Return everybody in an agency."""
+    people = People()
     after: str | None = ""
     while after is not None:
         ask = GetSubjects(**who, agency=agency, after=after, limit=_IN_MESSAGE)
         page = await request.app[BUS].request(ask, _ASKING_SECONDS)
-        known |= {str(each.id): each for each in page.subjects}
+        people.add(page.subjects)
         after = page.next_after
-    return known
+    return people

@@ -23,7 +23,7 @@ NOTED = """
 SELECT EXISTS (
     SELECT FROM matching.access_log
     WHERE account_id = $1 AND agency_id = $2 AND action = $4 AND done_by = $3
-      AND at > now() - interval '1 hour')
+      AND at > now() - interval '1 hour' AND details @> $5::jsonb)
 """
 
 ONE_AT_A_TIME = """
@@ -107,13 +107,12 @@ class Access:
         if agency is None:
             return
         what = account, agency, request.by, view
-        if await self._pool.fetchval(NOTED, *what):
+        if await self._pool.fetchval(NOTED, *what, "{}"):
             return
         async with self._pool.acquire() as connection, connection.transaction():
             if not await connection.fetchval(AGENCY, account, agency):
                 return
-            await connection.execute(ONE_AT_A_TIME, account, agency, request.by)
-            if not await connection.fetchval(NOTED, *what):
+            if not await _was_noted(connection, *what):
                 await note(connection, *what)
 
     async def _agency(self, request: AboutAgency | AboutMatch) -> AgencyId | None:
@@ -133,8 +132,24 @@ class Access:
                 raise _no_agency()
             if whom is not None and not await connection.fetchval(SUBJECT, account, agency, whom):
                 raise NotFound("there is no such subject in this agency")
-            details = request.details
-            await note(connection, account, agency, request.by, request.action, whom, details)
+            what, details = (account, agency, request.by, request.action), request.details
+            if not (request.once_an_hour and await _was_noted(connection, *what, details)):
+                await note(connection, *what, whom, details)
+
+
+async def _was_noted(
+    connection: Connection,
+    account: AccountId,
+    agency: AgencyId,
+    by: str,
+    action: str,
+    details: Mapping[str, str] | None = None,
+) -> bool:
+    """Return whether such an entry is less than an hour old; who else asks that waits meanwhile."""
+    await connection.execute(ONE_AT_A_TIME, account, agency, by)
+    written = msgspec.json.encode(details or {}).decode()
+    found: bool = await connection.fetchval(NOTED, account, agency, by, action, written)
+    return found
 
 
 def _check(details: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from asyncpg import Record
 from kit.bus import decoder
 from kit.database import Pool
 from proto.agencies import AgencyId, MatchId, Subject
-from proto.errors import InvalidRequest, NotFound
+from proto.errors import InvalidRequest, NotFound, Unavailable
 from proto.ids import AccountId
 from proto.matching.asking import After, Position
 from proto.matching.exports import (
@@ -65,7 +65,9 @@ ORDER BY subject.student_id LIMIT $6
 """
 
 OPEN = """
-SELECT id FROM matching.matches WHERE account_id = $1 AND agency_id = $2 AND state = 'open'
+SELECT id, agency_id, jobs, state, created_at,
+    created_at < now() - interval '10 minutes' AS has_waited
+FROM matching.matches WHERE account_id = $1 AND agency_id = $2 AND state = 'open'
 ORDER BY id
 """
 
@@ -89,7 +91,7 @@ WITH given AS MATERIALIZED (
         JOIN matching.matches AS by ON (by.account_id, by.id) = (later.account_id, later.match_id)
         WHERE later.account_id = $1 AND later.file_id = face.file_id AND by.id > match.id
           AND by.state <> 'open' AND later.state IN ('matched', 'needs_review', 'unmatched')
-          AND coalesce(by.options ->> 'class_name', whose.class_name) = whose.class_name)
+          AND by.options ->> 'class_name' IS NULL)
 )
 SELECT subject.id, subject.student_id, subject.name, subject.class_name, subject.created_at,
     photos.references, photos.embeddings
@@ -105,8 +107,9 @@ WHERE subject.account_id = $1 AND subject.agency_id = $2
   AND NOT EXISTS (SELECT FROM given WHERE given.subject_id = subject.id)
 ORDER BY subject.student_id LIMIT $6
 """
-"""A match that looked for one class says nothing of the others, so it replaces nothing there; nor
-does one that could not read the photograph."""
+"""A match that looked for one class says nothing of the others, and who is in a class today was
+perhaps in another then: so it replaces nothing and only adds; nor does one replace anything that
+could not read the photograph."""
 
 _Cursor = tuple[After, After, Position]
 """Class, student_id and file of the last one shown."""
@@ -171,9 +174,11 @@ class Assignments:
 
     async def _settle(self, account: AccountId, agency: AgencyId) -> None:
         """Conclude the matches whose jobs have closed and that nobody has looked at since."""
-        for row in await self._pool.fetch(OPEN, account, agency):
-            with suppress(NotFound):
-                await self._standing.settle(account, MatchId(row["id"]))
+        # while the job book is away they stay as they are, and the others need not be asked for
+        with suppress(Unavailable):
+            for row in await self._pool.fetch(OPEN, account, agency):
+                with suppress(NotFound):
+                    await self._standing.look(account, row)
 
     async def _about(self, account: AccountId, match: MatchId) -> tuple[int, str | None]:
         """Return the agency of a match, and the class that it is about."""

@@ -21,6 +21,7 @@ from proto.matching.subjects import EraseSubject
 from services.matching import agencies, portraits, scrubbing
 from services.matching.access import note
 from services.matching.discarding import Discarding, discard
+from services.matching.forgetting import Forget
 
 KEYS_OF_SUBJECT = """
 SELECT key FROM matching.reference_photos
@@ -146,9 +147,10 @@ DELETE FROM matching.agencies WHERE account_id = $1 AND id = $2
 class Erasing:
     """Removes people, shoots and agencies."""
 
-    def __init__(self, pool: Pool, discarding: Discarding) -> None:
+    def __init__(self, pool: Pool, discarding: Discarding, forget: Forget) -> None:
         self._pool = pool
         self._discarding = discarding
+        self._forget = forget
 
     async def subject(self, request: EraseSubject) -> None:
         """Remove a subject: references, embeddings, portraits and every mention in results.
@@ -170,6 +172,7 @@ class Erasing:
             await note(connection, account, agency, request.by, "subject_erased", subject, told)
             keys = [*_keys(photos), *_outputs(account, exports), *cut]
             gone = await discard(connection, account, keys)
+        await self._forget(account, agency)
         await self._discarding.remove(gone)
 
     async def shoot(self, request: EraseShoot) -> None:
@@ -189,6 +192,8 @@ class Erasing:
             account, agency, by = request.account, request.agency, request.by
             await note(connection, account, agency, by, "shoot_erased", None, told)
             gone = await discard(connection, account, [*_keys(files), *cut])
+        if compared:
+            await self._forget(account, agency)
         await self._discarding.remove(gone)
 
     async def agency(self, request: EraseAgency) -> None:
@@ -203,6 +208,7 @@ class Erasing:
             await note(connection, account, agency, request.by, "agency_erased")
             keys = [*_keys(photos), *_outputs(account, exports), *cut]
             gone = await discard(connection, account, keys)
+        await self._forget(account, agency)
         await self._discarding.remove(gone)
         await self._discarding.clear(StorageKey(f"photos/{account}/{agency}"))
 

@@ -47,7 +47,10 @@ ORDER BY faces.match_id, faces.file_id, faces.number
 """
 
 CARDS = """
-SELECT results.match_id, results.file_id, files.filename, files.key, files.shoot_id
+SELECT results.match_id, results.file_id, files.filename, files.key, files.shoot_id, EXISTS (
+    SELECT FROM matching.faces
+    WHERE faces.account_id = $1 AND faces.match_id = results.match_id
+      AND faces.file_id = results.file_id AND faces.subject_id = $3) AS taken_for_subject
 FROM matching.results
 JOIN matching.matches ON matches.id = results.match_id
 JOIN matching.files ON files.id = results.file_id
@@ -84,6 +87,7 @@ NOT_INCLUDED = (
     "Rosters, cards and sheets of QR jobs: GET /v1/services/studio/qr/jobs/{job_id}/subjects.",
     "Portraits cut for a yearbook and other face crops: they are results of their jobs.",
     "Who else came into question for a face, and whom a decision was about besides the subject.",
+    "Photographs in which nobody is taken for the subject, and their names: they may show others.",
     "Entries of the access log about the agency as a whole, such as matches and exports.",
 )
 """Told in the export itself, so that nobody takes it for more than it is."""
@@ -137,7 +141,7 @@ async def _known(
             for each in await connection.fetch(REFERENCES, *whose)
         ],
         "results": [_result(each, subject) for each in results],
-        "cards": [_plain(each) for each in await connection.fetch(CARDS, *whose)],
+        "cards": [_photograph(each) for each in await connection.fetch(CARDS, *whose)],
         "decisions": [
             _decision(each, subject) for each in await connection.fetch(DECISIONS, *whose)
         ],
@@ -153,9 +157,18 @@ def _plain(row: Record) -> dict[str, Any]:
     }
 
 
+def _photograph(row: Record) -> dict[str, Any]:
+    """Return a photograph, without what opens or names it unless it is taken to show the subject.
+
+    One for which the subject only came into question may well show somebody else's child.
+    """
+    told = _plain(row)
+    return told if told["taken_for_subject"] else told | {"filename": "", "key": ""}
+
+
 def _result(row: Record, subject: SubjectId) -> dict[str, Any]:
     """Return a face that is taken for the subject's, or was compared; others are not told of."""
-    told = _plain(row)
+    told = _photograph(row)
     candidates = msgspec.json.decode(told.pop("candidates"))
     return {**told, **_its(candidates, subject)}
 

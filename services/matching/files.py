@@ -12,6 +12,7 @@ from proto.matching.shoots import AddFiles, EraseFiles, FilePage, GetFiles
 from services.matching import agencies, portraits, shoots
 from services.matching.access import note
 from services.matching.discarding import Discarding, discard
+from services.matching.forgetting import Forget
 from services.matching.paging import that_fit
 from services.matching.photographs import Photograph, checked
 
@@ -59,9 +60,10 @@ RETURNING key
 class Files:
     """The photographs in one database, their objects in one storage."""
 
-    def __init__(self, pool: Pool, discarding: Discarding) -> None:
+    def __init__(self, pool: Pool, discarding: Discarding, forget: Forget) -> None:
         self._pool = pool
         self._discarding = discarding
+        self._forget = forget
 
     async def add(self, request: AddFiles) -> FilePage:
         """Add photographs; answers one for each, in their order.
@@ -117,6 +119,8 @@ class Files:
             told = {"shoot": str(shoot), "files": str(len(files))}
             await note(connection, account, agency, request.by, "files_erased", None, told)
             gone = await discard(connection, account, [*(row["key"] for row in rows), *cut])
+        if compared:
+            await self._forget(account, agency)
         await self._discarding.remove(gone)
 
 

@@ -5,6 +5,7 @@ whether or not this word arrives. It only sees to it that numbers of faces do no
 until the next search, or until nobody has searched for a while.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
@@ -17,6 +18,10 @@ from proto.agencies import AgencyId
 from proto.ids import AccountId
 from proto.matching.agencies import GALLERY_GONE, GalleryGone
 from services.matching.gallery import Galleries
+
+Forget = Callable[[AccountId, AgencyId], Awaitable[None]]
+"""Drops the embeddings of an agency that are in memory, wherever they are. Whoever erases some asks
+for it when that is committed, before anything that may take long."""
 
 
 class Forgetting:

@@ -150,6 +150,8 @@ class Galleries:
             gallery = await self._read(connection, whose, before)
         self._kept[whose] = gallery
         self._make_room(whose)
+        # perhaps nobody waits for it any more
+        self._use(whose)
         log.info(
             "gallery loaded",
             agency=whose.agency,

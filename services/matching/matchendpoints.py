@@ -86,7 +86,7 @@ class MatchEndpoints:
         self._runs = Runs(pool, bus, self._reader, standing)
         self._lists = MatchLists(pool, standing)
         self._results = Results(pool, standing)
-        self._review = Review(pool, standing)
+        self._review = Review(pool, standing, self._discarding, self.forgetting.forget)
         self._assignments = Assignments(pool, standing, self._reader)
         self._portraits = Portraits(pool)
 
@@ -118,6 +118,7 @@ class MatchEndpoints:
     @answers
     async def build_references(self, request: BuildReferences) -> ReferencesBuilt:
         """Embed what is due."""
+        await self._access.viewed(request, "references_viewed")
         return await self._building.build(request)
 
     @answers
@@ -167,6 +168,7 @@ class MatchEndpoints:
     @answers
     async def decide(self, request: Decide) -> FileResult:
         """Take a decision down."""
+        await self._access.viewed(request, "results_viewed")
         return await self._review.decide(request)
 
     @answers

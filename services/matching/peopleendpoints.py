@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 from kit.database import Pool
 from kit.endpoints import answers
 from kit.storage import Storage
-from proto.agencies import Agency, AgencyId, Shoot, Subject
-from proto.ids import AccountId
+from proto.agencies import Agency, Shoot, Subject
 from proto.matching.agencies import (
     AccessLog,
     AgencyList,
@@ -53,15 +52,13 @@ from services.matching.discarding import Discarding
 from services.matching.erasing import Erasing
 from services.matching.exporting import Exporting
 from services.matching.files import Files
+from services.matching.forgetting import Forget
 from services.matching.references import References
 from services.matching.shoots import Shoots
 from services.matching.subjects import Subjects
 
 Version = Callable[[], Awaitable[str | None]]
 """Tells the present embedder; None when it is not known at the moment. Does not wait for long."""
-
-Forget = Callable[[AccountId, AgencyId], Awaitable[None]]
-"""Drops the embeddings of an agency that are in memory, wherever they are."""
 
 
 class PeopleEndpoints:
@@ -79,10 +76,10 @@ class PeopleEndpoints:
         self._forget = forget
         self._agencies = Agencies(pool)
         self._shoots = Shoots(pool)
-        self._files = Files(pool, discarding)
+        self._files = Files(pool, discarding, forget)
         self._subjects = Subjects(pool)
-        self._references = References(pool, discarding)
-        self._erasing = Erasing(pool, discarding)
+        self._references = References(pool, discarding, forget)
+        self._erasing = Erasing(pool, discarding, forget)
         self._exporting = Exporting(pool, storage)
         self._access = Access(pool)
 
@@ -126,7 +123,6 @@ class PeopleEndpoints:
     async def erase_agency(self, request: EraseAgency) -> Done:
         """Remove an agency."""
         await self._erasing.agency(request)
-        await self._forget(request.account, request.agency)
         return Done()
 
     @answers
@@ -202,13 +198,13 @@ class PeopleEndpoints:
     @answers
     async def change_subject(self, request: ChangeSubject) -> Subject:
         """Change what is given."""
+        await self._access.viewed(request, "subjects_viewed")
         return await self._subjects.change(request, await self._version())
 
     @answers
     async def erase_subject(self, request: EraseSubject) -> Done:
         """Remove a subject with every mention of it."""
         await self._erasing.subject(request)
-        await self._forget(request.account, request.agency)
         return Done()
 
     @answers
@@ -231,5 +227,4 @@ class PeopleEndpoints:
     async def erase_reference(self, request: EraseReference) -> Done:
         """Remove a reference."""
         await self._references.erase(request)
-        await self._forget(request.account, request.agency)
         return Done()

@@ -1,8 +1,9 @@
 """Portraits that the face crop engine cuts for yearbooks: where they lie, and that they go in time.
 
 They lie among the results of jobs, which are kept for weeks. Each is written down before it is cut,
-with whom it shows and the photograph it comes from: it goes with either of them. A job may be
-cutting while somebody is erased, so the sweep removes what it finds of them once more.
+with whom it shows and the photograph it comes from: it goes with either of them, and when somebody
+says that the photograph shows another person. A job may be cutting meanwhile, so the sweep removes
+what it finds of these once more.
 """
 
 from collections.abc import Sequence
@@ -36,26 +37,34 @@ SELECT subject_id, outputs, endings FROM matching.portraits
 WHERE account_id = $1 AND file_id = ANY ($2)
 """
 
+TAKE_BACK = """
+UPDATE matching.portraits SET is_taken_back = true
+WHERE account_id = $1 AND agency_id = $2 AND file_id = $3 AND subject_id = ANY ($4)
+RETURNING subject_id, outputs, endings
+"""
+
 LEFT = """
 SELECT id, subject_id, outputs, endings,
     created_at < now() - make_interval(secs => $3) AS is_cut
 FROM matching.portraits AS portrait
 WHERE id > $1 AND (
-    NOT EXISTS (SELECT FROM matching.subjects
+    is_taken_back
+    OR NOT EXISTS (SELECT FROM matching.subjects
                 WHERE account_id = portrait.account_id AND id = portrait.subject_id)
     OR NOT EXISTS (SELECT FROM matching.files
                    WHERE account_id = portrait.account_id AND id = portrait.file_id))
 ORDER BY id LIMIT $2
 """
-"""Of people and photographs that are not there any more."""
+"""Of people and photographs that are not there any more, or not of them, as it turned out."""
 
 FORGET = """
 DELETE FROM matching.portraits WHERE id = ANY ($1)
 """
 
-CUT_WITHIN_SECONDS = 2 * 86_400
-"""After which no job that was begun goes on cutting: one may take a day. So long what is gone is
-removed again and again, as it may have been written since."""
+CUT_WITHIN_SECONDS = 31 * 86_400
+"""After which no job that was begun goes on cutting: one may take a day, and less than the thirty
+for which results are kept (KEEP_DAYS) whatever JOB_HOURS is set to. So long what is gone is removed
+again and again, as it may have been written since."""
 
 _AT_ONCE = 500
 
@@ -110,8 +119,22 @@ async def of_files(
     return _keys(await connection.fetch(OF_FILES, account, files))
 
 
+async def take_back(
+    connection: Connection,
+    account: AccountId,
+    agency: AgencyId,
+    file: FileId,
+    subjects: Sequence[SubjectId],
+) -> list[StorageKey]:
+    """Say that a photograph does not show these people, whichever match took it for one of them.
+
+    Returns where portraits lie, or will, that were cut out of it for them.
+    """
+    return _keys(await connection.fetch(TAKE_BACK, account, agency, file, subjects))
+
+
 async def sweep(pool: Pool, storage: Storage) -> int:
-    """Remove portraits of people and photographs that are not there any more.
+    """Remove portraits of people and photographs that are not there any more, or taken back.
 
     Returns how many rows were done with. Raises Unavailable when the storage is away.
     """

@@ -19,6 +19,7 @@ from proto.matching.subjects import AboutSubject, AddReferences, EraseReference,
 from services.matching import agencies
 from services.matching.access import note
 from services.matching.discarding import Discarding, discard
+from services.matching.forgetting import Forget
 from services.matching.photographs import checked
 
 SUBJECT = """
@@ -58,9 +59,10 @@ RETURNING key, state
 class References:
     """The references in one database, their objects in one storage."""
 
-    def __init__(self, pool: Pool, discarding: Discarding) -> None:
+    def __init__(self, pool: Pool, discarding: Discarding, forget: Forget) -> None:
         self._pool = pool
         self._discarding = discarding
+        self._forget = forget
 
     async def add(self, request: AddReferences, version: str | None) -> ReferenceList:
         """Add photographs of a subject; answers all there are.
@@ -111,6 +113,7 @@ class References:
             which = {"reference": str(request.reference)}
             await note(connection, account, agency, request.by, "reference_erased", subject, which)
             gone = await discard(connection, account, [row["key"]])
+        await self._forget(account, agency)
         await self._discarding.remove(gone)
 
 

@@ -12,9 +12,11 @@ from asyncpg import Record
 from kit.database import Connection, Pool
 from proto.agencies import MOST_REFERENCES, AgencyId, FileId, MatchId
 from proto.errors import InvalidRequest, NotFound
-from proto.ids import AccountId
+from proto.ids import AccountId, StorageKey
 from proto.matching.results import Decide, DecidedFace, FileResult, FileState, Reason
-from services.matching import agencies, kept
+from services.matching import agencies, kept, portraits
+from services.matching.discarding import Discarding, discard
+from services.matching.forgetting import Forget
 from services.matching.results import no_result, result
 from services.matching.standing import MATCH, Standing, no_match
 
@@ -124,9 +126,13 @@ class _Before(msgspec.Struct, frozen=True):
 class Review:
     """Takes decisions down in one database."""
 
-    def __init__(self, pool: Pool, standing: Standing) -> None:
+    def __init__(
+        self, pool: Pool, standing: Standing, discarding: Discarding, forget: Forget
+    ) -> None:
         self._pool = pool
         self._standing = standing
+        self._discarding = discarding
+        self._forget = forget
 
     async def decide(self, request: Decide) -> FileResult:
         """Take a decision down and return how the photograph stands with it.
@@ -134,9 +140,10 @@ class Review:
         Raises NotFound, and InvalidRequest for what makes no sense.
         """
         _check(request)
-        await self._standing.settle(request.account, request.match)
+        account = request.account
+        await self._standing.settle(account, request.match)
         async with self._pool.acquire() as connection, connection.transaction():
-            agency = await _held(connection, request)
+            agency, gallery = await _held(connection, request)
             row = await connection.fetchrow(RESULT, *_key(request))
             if row is None:
                 raise no_result()
@@ -145,11 +152,16 @@ class Review:
             if row["state"] == "failed":
                 # its tokens came back, and what nobody could read is in no export
                 raise InvalidRequest("this photograph was not read, so nobody is told in it")
-            if request.action == "undo":
-                await _undo(connection, request, agency)
-            else:
-                await _decide(connection, request, agency, row)
-            return await result(connection, request.account, request.match, request.file)
+            decide = _undo if request.action == "undo" else _decide
+            cut = await decide(connection, request, agency, row)
+            gone = await discard(connection, account, cut)
+            now = await agencies.held(connection, account, agency)
+            decided = await result(connection, account, request.match, request.file)
+        if now.gallery != gallery:
+            # a reference went with it, or is of another face now
+            await self._forget(account, agency)
+        await self._discarding.remove(gone)
+        return decided
 
 
 def _check(request: Decide) -> None:
@@ -161,8 +173,11 @@ def _check(request: Decide) -> None:
         raise InvalidRequest("what is undone is the latest decision, whichever face it was about")
 
 
-async def _held(connection: Connection, request: Decide) -> AgencyId:
-    """Keep the agency of a match for oneself: references may come and go with a decision."""
+async def _held(connection: Connection, request: Decide) -> tuple[AgencyId, int]:
+    """Keep the agency of a match for oneself: references may come and go with a decision.
+
+    Returns it, and the number of what there is to compare with.
+    """
     row = await connection.fetchrow(MATCH, request.account, request.match)
     if row is None:
         raise no_match()
@@ -170,10 +185,13 @@ async def _held(connection: Connection, request: Decide) -> AgencyId:
     found = await agencies.locked(connection, request.account, agency)
     if request.as_reference and found.mode == "cards":
         raise InvalidRequest("this agency goes by cards alone; it has no references")
-    return agency
+    return agency, found.gallery
 
 
-async def _decide(connection: Connection, request: Decide, agency: AgencyId, row: Record) -> None:
+async def _decide(
+    connection: Connection, request: Decide, agency: AgencyId, row: Record
+) -> list[StorageKey]:
+    """Take a decision down. Returns where the portraits lie that it proves wrong."""
     account, subject = request.account, request.subject_id
     if subject is not None and not await connection.fetchval(SUBJECT, account, agency, subject):
         raise NotFound("there is no such subject in this agency")
@@ -204,6 +222,7 @@ async def _decide(connection: Connection, request: Decide, agency: AgencyId, row
         reference,
         request.by,
     )
+    return await _take_back(connection, request, agency, before, after)
 
 
 def _chosen(request: Decide, faces: Sequence[kept.Face]) -> list[kept.Face]:
@@ -248,12 +267,16 @@ def _check_once_each(faces: Sequence[kept.Face]) -> None:
         raise InvalidRequest("two faces of one photograph cannot be the same subject's")
 
 
-async def _undo(connection: Connection, request: Decide, agency: AgencyId) -> None:
+async def _undo(
+    connection: Connection, request: Decide, agency: AgencyId, _: Record
+) -> list[StorageKey]:
+    """Take the latest decision back. Returns where the portraits lie that this proves wrong."""
     row = await connection.fetchrow(LATEST, *_key(request))
     if row is None:
         raise InvalidRequest("there is no decision on this photograph to take back")
     # whoever was erased since is not in it any more
     was = msgspec.json.decode(row["before"], type=_Before)
+    of_file = await kept.faces_of(connection, request.account, request.match, [request.file])
     await connection.execute(REMOVE_FACES, *_key(request), [face.number for face in was.faces])
     await kept.write_faces(connection, *_key(request), was.faces)
     await connection.execute(SET_RESULT, *_key(request), was.state, was.reasons, was.reviewed)
@@ -264,6 +287,22 @@ async def _undo(connection: Connection, request: Decide, agency: AgencyId) -> No
         # its object stays: it is the file's
         if await connection.fetchval(REMOVE_REFERENCE, *key) == "embedded":
             await agencies.bump(connection, request.account, agency)
+    return await _take_back(connection, request, agency, of_file.get(request.file, []), was.faces)
+
+
+async def _take_back(
+    connection: Connection,
+    request: Decide,
+    agency: AgencyId,
+    before: Sequence[kept.Face],
+    after: Sequence[kept.Face],
+) -> list[StorageKey]:
+    """Take the portraits back of those to whom no face of a photograph belongs any more."""
+    left = {face.subject_id for face in after}
+    gone = {face.subject_id for face in before if face.subject_id is not None} - left
+    return await portraits.take_back(
+        connection, request.account, agency, request.file, sorted(gone)
+    )
 
 
 async def _remove_wrong(

@@ -142,6 +142,9 @@ class Subjects:
             if added:
                 # for oneself: counting does not see what others add
                 agencies.check_open(await agencies.locked(connection, account, agency))
+            else:
+                # who puts subjects reads the classes of those that are known, and writes them again
+                await agencies.held(connection, account, agency)
             changed = account, agency, subject, name, class_name
             if not await connection.fetchval(CHANGE, *changed):
                 raise _no_subject()

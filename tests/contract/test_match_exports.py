@@ -221,7 +221,17 @@ async def test_who_takes_the_portraits_from_their_job_stands_in_the_log(
     log = (await made.send("GET", "/access-log")).body["entries"]
     (entry,) = [each for each in log if each["action"] == "portraits_downloaded"]
     assert entry["by"].startswith("key:")
-    assert entry["details"] == {"match": str(match.body["id"]), "task": task}
+    details = {"match": str(match.body["id"]), "task": task}
+    assert entry["details"] == details
+    # who is shown their links, too, once an hour
+    for _ in range(2):
+        assert (await key.send("GET", f"{JOBS}/{task}")).status == 200
+        assert (await key.send("GET", f"{JOBS}/{task}/events")).status == 200
+    log = (await made.send("GET", "/access-log")).body["entries"]
+    viewed = [each for each in log if each["action"] == "portraits_viewed"]
+    # the first is of whoever waited until they were cut
+    assert [each["by"][:4] for each in reversed(viewed)] == ["user", "key:"]
+    assert [each["details"] for each in viewed] == [details, details]
     # of an agency that is gone nothing can be noted, and its portraits stay with their job
     assert (await made.send("DELETE")).status == 204
     assert (await client.send("GET", path)).status == 200

@@ -124,6 +124,8 @@ async def test_a_confirmed_photograph_becomes_a_reference_where_that_is_wished(
         {"action": "confirm", "face": "0"},
         {"action": "reassign", "subject_id": 1, "student_id": "S1"},
         {"action": "reassign", "student_id": ""},
+        {"action": "reassign", "subject_id": -(2**63) - 1},
+        {"action": "reassign", "subject_id": 0},
         {"action": "undo"},
         {"action": "confirm", "face_number": 0},
     ],

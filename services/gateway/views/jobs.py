@@ -126,6 +126,8 @@ async def job(request: web.Request) -> web.Response:
     found = await _job(request)
     if not found.closed:
         return json_response(body(found))
+    if _has_portraits(found):
+        await _note_portraits(request, found, "portraits_viewed", once_an_hour=True)
     return json_response(await of_job(request, found, cursor or 0, limit))
 
 
@@ -181,6 +183,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     )
     if request.method == "HEAD":
         return response
+    if _has_portraits(found):
+        await _note_portraits(request, found, "portraits_viewed", once_an_hour=True)
     async with request.app[STREAMS].of(request[ACCOUNT], found.id) as stream:
         await response.prepare(request)
         async with broken_off(request):
@@ -207,24 +211,39 @@ async def archive(request: web.Request) -> web.StreamResponse:
     if not found.closed:
         raise Problem(409, "JOB_NOT_ENDED", "the archive is there once the job has ended")
     storage, items = request.app[STORAGE], all_items(request, found)
-    if "match" in found.details:
-        if request.method != "HEAD":
-            await _note_portraits(request, found)
+    if _has_portraits(found):
+        await _note_portraits(request, found, "portraits_downloaded")
         # of a yearbook: some may have been erased since, with whom they show
         items = still_there(storage, items)
     pieces = archives.of_portraits(storage, body(found), items)
     return await downloads.send(request, pieces, "application/zip", f"{found.id}.zip")
 
 
-async def _note_portraits(request: web.Request, job: Job) -> None:
-    """Write down who takes the portraits of a match along; they are called by its people."""
+def _has_portraits(job: Job) -> bool:
+    """Whether it cuts the portraits of a yearbook."""
+    return job.kind == FACE_CROP and "match" in job.details
+
+
+async def _note_portraits(
+    request: web.Request, job: Job, action: str, *, once_an_hour: bool = False
+) -> None:
+    """Write down who is shown the portraits of a match, or takes them along.
+
+    Comes before that: they are called by the match's people.
+    """
+    if request.method == "HEAD":
+        return
     # of a match that was erased since there is no agency to note it for
     with suppress(NotFound):
         bus, match = request.app[BUS], MatchId(int(job.details["match"]))
         agency = (await bus.request(GetMatch(**asking(request), match=match))).agency
         details = {"match": str(match), "task": str(job.id)}
         note = NoteAccess(
-            **asking(request), agency=agency, action="portraits_downloaded", details=details
+            **asking(request),
+            agency=agency,
+            action=action,
+            details=details,
+            once_an_hour=once_an_hour,
         )
         await bus.request(note)
 

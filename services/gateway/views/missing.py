@@ -39,8 +39,8 @@ _ASKING_SECONDS = 30.0
 async def missing(request: web.Request) -> web.Response:
     """List the subjects of an agency who are in no photograph, whichever match looked.
 
-    Of each photograph the latest match that has ended counts, as it stands after review; one that
-    looked for a class counts for the people of that class.
+    Of each photograph the latest match that has ended counts, as it stands after review; matches
+    that looked for a class only add to it.
     """
     job = ShootId(number_in_query(request, "job_id")) if "job_id" in request.query else None
     told: dict[str, Any] = {

@@ -21,6 +21,8 @@ from services.jobs.app import SCHEMA as JOBS_SCHEMA
 from services.jobs.settings import Settings as JobsSettings
 from services.matching.app import SCHEMA, build
 from services.matching.discarding import Discarding
+from services.matching.forgetting import Forget, Forgetting
+from services.matching.gallery import Galleries
 from services.matching.matchendpoints import MatchEndpoints
 from services.matching.settings import Settings
 from tests.integration.jobs.book import running
@@ -90,6 +92,12 @@ def studio(bus: Bus, storage: Storage, account: AccountId, service: web.Applicat
 @pytest.fixture
 def discarding(pool: Pool, storage: Storage) -> Discarding:
     return Discarding(pool, storage)
+
+
+@pytest.fixture
+def forget(bus: Bus, pool: Pool, vault: Vault) -> Forget:
+    """Empties memory as the service has it done."""
+    return Forgetting(bus, Galleries(pool, vault, 1)).forget
 
 
 @pytest.fixture(scope="module")

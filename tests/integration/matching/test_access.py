@@ -11,8 +11,8 @@ from proto.errors import InvalidRequest, NotFound
 from proto.matching.agencies import EraseAgency, GetAccessLog, NoteAccess
 from proto.matching.exports import GetMissing, GetMissingOfAgency
 from proto.matching.references import GetReferencesBuilt
-from proto.matching.results import GetResult, GetResults
-from proto.matching.subjects import GetReferences, GetSubject, GetSubjects
+from proto.matching.results import Decide, GetResult, GetResults
+from proto.matching.subjects import ChangeSubject, GetReferences, GetSubject, GetSubjects
 from services.matching.access import note
 from tests.integration.matching import found
 from tests.integration.matching.studio import BY, Studio, new_subject, remote
@@ -141,6 +141,18 @@ async def test_who_looks_stands_in_the_log_once_an_hour(studio: Studio, pool: Po
         assert len(await studio.looks(agency)) == entries
 
 
+async def test_what_is_noted_once_an_hour_is_noted_once_for_each_thing(studio: Studio) -> None:
+    agency = await studio.agency()
+    noted = {"action": "portraits_viewed", "once_an_hour": True}
+    for by, task in ((BY, "a"), (BY, "a"), (BY, "b"), (_OTHER, "a"), (BY, "b")):
+        await studio.ask(NoteAccess, agency.id, by=by, details={"task": task}, **noted)
+    page = await studio.ask(GetAccessLog, agency.id)
+    told = [(each.by, each.details["task"]) for each in reversed(page.entries)]
+    assert told == [(BY, "a"), (BY, "b"), (_OTHER, "a")]
+    await studio.ask(NoteAccess, agency.id, action="portraits_viewed", details={"task": "a"})
+    assert len((await studio.ask(GetAccessLog, agency.id)).entries) == 4
+
+
 async def test_looks_at_the_same_moment_are_one(studio: Studio) -> None:
     agency = await studio.agency()
     await asyncio.gather(*(studio.ask(GetSubjects, agency.id) for _ in range(12)))
@@ -154,6 +166,7 @@ async def test_whoever_is_shown_names_or_links_has_looked(studio: Studio, pool: 
     match = await found.match(pool, studio.account, agency)
     await found.result(pool, studio.account, match, file.id, "unmatched")
     about = {"subject_id": subject.id}
+    given = {"action": "reassign", **about}
     asked: list[tuple[Any, Any, dict[str, Any], str]] = [
         (GetSubjects, agency.id, {}, "subjects_viewed"),
         (GetSubject, agency.id, about, "subjects_viewed"),
@@ -163,6 +176,8 @@ async def test_whoever_is_shown_names_or_links_has_looked(studio: Studio, pool: 
         (GetReferencesBuilt, agency.id, {}, "references_viewed"),
         (GetResults, None, {"match": match}, "results_viewed"),
         (GetResult, None, {"match": match, "file": file.id}, "results_viewed"),
+        (ChangeSubject, agency.id, about, "subjects_viewed"),
+        (Decide, None, {"match": match, "file": file.id, **given}, "results_viewed"),
     ]
     for number, (kind, where, fields, _) in enumerate(asked):
         await studio.ask(kind, where, by=f"key:{number}", **fields)

@@ -26,7 +26,8 @@ from services.matching.agencies import Agencies
 from tests.integration.matching import found
 from tests.integration.matching.studio import BY, Studio
 
-NAMES_NOBODY = (AgencyId(0), AgencyId(-1), AgencyId(2**63 - 1))
+NAMES_NOBODY = (AgencyId(1_000_000_000), AgencyId(2**63 - 1))
+NO_ID = (AgencyId(0), AgencyId(-1), AgencyId(2**63))
 
 ABOUT_AN_AGENCY: list[tuple[Any, dict[str, Any]]] = [
     (GetAgency, {}),
@@ -96,6 +97,9 @@ async def test_another_account_finds_nothing(studio: Studio) -> None:
     for kind, fields in ABOUT_AN_AGENCY:
         for agency in (made.id, *NAMES_NOBODY):
             with pytest.raises(NotFound):
+                await other.ask(kind, agency, **fields)
+        for agency in NO_ID:
+            with pytest.raises(InvalidRequest):
                 await other.ask(kind, agency, **fields)
     assert (await other.ask(GetAgencies)).agencies == []
     assert await studio.now(made) == made

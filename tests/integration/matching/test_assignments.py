@@ -203,7 +203,7 @@ async def test_what_has_ended_counts_without_being_looked_at(day: Day) -> None:
     assert await missing_of(day, agency) == ["2"]
 
 
-async def test_a_match_over_a_class_says_nothing_of_others(day: Day) -> None:
+async def test_a_match_over_a_class_only_adds(day: Day) -> None:
     agency, match = await school(day)
     shoot, _ = await day.portraits(agency, 5)
     await day.run(agency, shoot)
@@ -215,7 +215,16 @@ async def test_a_match_over_a_class_says_nothing_of_others(day: Day) -> None:
     assert await missing_of(day, agency) == []
     (its,) = await assigned(day, narrow)
     await day.studio.ask(Decide, match=narrow.id, file=its.file, action="unmatch")
-    assert await missing_of(day, agency) == ["4"]
+    assert await missing_of(day, agency) == []
+    # who was found before the class was another is not missing for it
+    await day.studio.subjects(agency, new_subject(1, class_name="3b"))
+    assert await missing_of(day, agency) == []
+    # a match over everybody replaces what one over a class has found
+    shoot, (file,) = await day.portraits(agency, 2)
+    await day.run(agency, shoot, options=MatchOptions(class_name="10A"))
+    assert await missing_of(day, agency, shoot=shoot.id) == ["1", "3", "4", "5"]
+    await day.decide(await day.run(agency, shoot), file, "unmatch")
+    assert await missing_of(day, agency, shoot=shoot.id) == ["1", "2", "3", "4", "5"]
 
 
 async def test_nobody_is_missing_elsewhere(day: Day) -> None:

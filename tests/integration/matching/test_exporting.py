@@ -107,6 +107,29 @@ async def test_nothing_is_told_of_others_and_no_embedding(studio: Studio, pool: 
     assert f'"subject":{other.id}' not in text
 
 
+async def test_a_photograph_in_which_nobody_is_taken_for_them_is_not_opened(
+    studio: Studio, pool: Pool
+) -> None:
+    agency = await studio.with_consent()
+    shoot = await studio.shoot(agency)
+    her, other = await studio.subjects(agency, new_subject(1), new_subject(2))
+    of_her, of_other = await studio.files(
+        shoot, await studio.photo(filename="her.jpg"), await studio.photo(filename="other.jpg")
+    )
+    match = await found.match(pool, studio.account, agency)
+    close = (other.id, 0.97, 0.1), (her.id, 0.9, -0.1)
+    for file, whom in ((of_her, her.id), (of_other, other.id)):
+        seen = [found.face(0, "matched", whom, *close)]
+        await found.result(pool, studio.account, match, file.id, "matched", seen, [her.id])
+    told = await export(studio, agency, her)
+    for part in ("results", "cards"):
+        assert [
+            (each["file_id"], each["taken_for_subject"], each["filename"], each["key"])
+            for each in told[part]
+        ] == [(of_her.id, True, "her.jpg", of_her.key), (of_other.id, False, "", "")]
+    assert [each["score"] for each in told["results"]] == [0.9, 0.9]
+
+
 async def test_an_export_is_noted_and_shown_in_the_next(studio: Studio) -> None:
     agency = await studio.agency()
     subject = await studio.subject(agency)

@@ -14,6 +14,7 @@ from proto.matching.shoots import AddFiles, ChangeShoot, EraseFiles, GetFiles, G
 from services.matching import files as module
 from services.matching.discarding import Discarding
 from services.matching.files import Files
+from services.matching.forgetting import Forget
 from tests.integration.matching import found
 from tests.integration.matching.studio import BY, Studio, remote, stored
 
@@ -174,11 +175,15 @@ async def test_a_page_of_the_longest_urls_fits_into_a_message(studio: Studio) ->
 
 
 async def test_a_shoot_has_so_many_photographs_and_no_more(
-    studio: Studio, pool: Pool, discarding: Discarding, monkeypatch: pytest.MonkeyPatch
+    studio: Studio,
+    pool: Pool,
+    discarding: Discarding,
+    forget: Forget,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MOST_FILES", 10)
     shoot = await studio.shoot(await studio.agency())
-    replicas = Files(pool, discarding), Files(pool, discarding)
+    replicas = Files(pool, discarding, forget), Files(pool, discarding, forget)
 
     async def add(number: int) -> None:
         sent = [remote(f"{URL}?{number}-{at}") for at in range(3)]
@@ -266,7 +271,7 @@ async def test_all_are_erased_or_none(studio: Studio) -> None:
     agency = await studio.agency()
     shoot = await studio.shoot(agency)
     made = await studio.files(shoot, await studio.photo(), remote(URL))
-    for strange in (FileId(0), FileId(2**63 - 1)):
+    for strange in (FileId(2**62), FileId(2**63 - 1)):
         with pytest.raises(NotFound):
             await studio.ask(
                 EraseFiles, agency.id, shoot=shoot.id, files=[made[0].id, strange, made[1].id]

@@ -13,6 +13,8 @@ from kit.sealing import CannotOpen, Vault
 from proto.agencies import Agency, AgencyId
 from proto.errors import NotFound
 from proto.matching.agencies import ChangeAgency, EraseAgency, WithdrawConsent
+from proto.matching.results import Decide
+from proto.matching.shoots import EraseFiles, EraseShoot
 from proto.matching.subjects import EraseReference, EraseSubject
 from services.matching import gallery as galleries
 from services.matching.forgetting import Forgetting
@@ -205,6 +207,31 @@ async def test_what_nobody_asks_for_is_dropped(day: Day, pool: Pool, vault: Vaul
     await kept.close()
 
 
+async def test_what_was_loaded_for_who_does_not_wait_any_more_is_dropped(
+    day: Day, pool: Pool, vault: Vault, counted: list[int]
+) -> None:
+    agency, _ = await day.agency(1)
+    kept = Galleries(pool, vault, _ROOM, idle_seconds=0.05)
+
+    async def waits() -> bool:
+        waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+        return bool(await pool.fetchval(waiting))
+
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE matching.reference_photos")
+        asking = asyncio.create_task(kept.get(whose(day, agency)))
+        await until(waits)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    async def is_empty() -> bool:
+        return counted == [1] and not kept._loading and kept.kept_bytes == 0
+
+    await until(is_empty)
+    await kept.close()
+
+
 async def test_what_was_erased_leaves_the_memory_of_all_replicas(
     day: Day, kept: Galleries, bus: Bus
 ) -> None:
@@ -212,8 +239,16 @@ async def test_what_was_erased_leaves_the_memory_of_all_replicas(
     await replica.listen()
     agency, subjects = await day.agency(3)
     other, _ = await day.agency(1)
-    (reference,) = await day.studio.references(agency, subjects[1])
+    shoot, files = await day.portraits(agency, 1, 2, 3)
+    match = await day.run(agency, shoot)
+    for file in files:
+        await day.decide(match, file, "confirm", as_reference=True)
+    assert (await day.build(agency)).created == 3
+    (reference, _) = await day.studio.references(agency, subjects[1])
     erasures: list[tuple[Any, dict[str, Any]]] = [
+        (Decide, {"match": match.id, "file": files[0].id, "action": "unmatch"}),
+        (EraseFiles, {"shoot": shoot.id, "files": [files[1].id]}),
+        (EraseShoot, {"shoot": shoot.id}),
         (EraseSubject, {"subject_id": subjects[0].id}),
         (EraseReference, {"subject_id": subjects[1].id, "reference": reference.id}),
         (ChangeAgency, {"mode": "cards"}),
@@ -229,7 +264,8 @@ async def test_what_was_erased_leaves_the_memory_of_all_replicas(
     for kind, fields in erasures:
         await kept.get(whose(day, agency))
         assert kept.kept_bytes > others_bytes
-        await day.studio.ask(kind, agency.id, **fields)
+        about = None if kind is Decide else agency.id
+        await day.studio.ask(kind, about, **fields)
         await until(is_forgotten)
     await replica.stop()
 

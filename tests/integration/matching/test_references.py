@@ -12,6 +12,7 @@ from proto.errors import InvalidRequest, NotFound
 from proto.matching.subjects import AddReferences, EraseReference, GetReferences
 from services.matching import references as module
 from services.matching.discarding import Discarding
+from services.matching.forgetting import Forget
 from services.matching.references import References
 from tests.integration.matching import found
 from tests.integration.matching.studio import BY, Studio, remote, stored
@@ -63,14 +64,14 @@ async def test_two_subjects_may_have_the_same_photograph(studio: Studio) -> None
 
 
 async def test_how_a_reference_stands_depends_on_the_present_embedder(
-    studio: Studio, pool: Pool, discarding: Discarding
+    studio: Studio, pool: Pool, discarding: Discarding, forget: Forget
 ) -> None:
     agency = await studio.with_consent()
     subject = await studio.subject(agency)
     first, second = await studio.references(agency, subject, remote(URL), remote(URL + "?2"))
     await found.embed(pool, studio.account, first.id)
     asked = GetReferences(account=studio.account, by=BY, agency=agency.id, subject_id=subject.id)
-    store = References(pool, discarding)
+    store = References(pool, discarding, forget)
     for version, state in ((None, "embedded"), (found.VERSION, "embedded"), ("v2", "stale")):
         shown = (await store.all(asked, version)).references
         assert [each.state for each in shown] == [state, "waiting"]
@@ -157,7 +158,11 @@ async def test_both_sides_of_the_limit(studio: Studio) -> None:
 
 
 async def test_a_subject_has_so_many_and_no_more_whoever_adds_at_once(
-    studio: Studio, pool: Pool, discarding: Discarding, monkeypatch: pytest.MonkeyPatch
+    studio: Studio,
+    pool: Pool,
+    discarding: Discarding,
+    forget: Forget,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MOST_REFERENCES", 5)
     agency = await studio.agency()
@@ -168,7 +173,7 @@ async def test_a_subject_has_so_many_and_no_more_whoever_adds_at_once(
         asked = AddReferences(
             account=studio.account, by=BY, agency=agency.id, subject_id=subject.id, photos=sent
         )
-        await References(pool, discarding).add(asked, None)
+        await References(pool, discarding, forget).add(asked, None)
 
     outcomes = await asyncio.gather(*map(add, range(8)), return_exceptions=True)
     assert sum(each is None for each in outcomes) == 2

@@ -2,16 +2,22 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from kit.database import Pool
+from kit.storage import Storage
 from proto.agencies import Agency, File, Subject, SubjectId
 from proto.errors import InvalidRequest, NotFound
+from proto.ids import JobId, StorageKey
 from proto.matching.agencies import ChangeAgency
 from proto.matching.matches import Match
+from proto.matching.portraits import NewPortrait, NotePortraits, key_of
 from proto.matching.results import DecidedFace, Decision, FileResult, GetDecisions
 from proto.matching.subjects import EraseReference, EraseSubject
+from services.matching.discarding import Discarding
+from services.matching.retention import Retention
 from tests.integration.matching.day import Day, portrait, told, whose
 from tests.integration.matching.found import gallery
 from tests.integration.matching.reader import between, face, picture, stranger
@@ -275,6 +281,40 @@ async def test_a_later_match_mends_what_a_reference_is_made_of(day: Day, pool: P
     assert await left() == [1, 1, 2]
     await day.decide(later, file, "unmatch", face=1)
     assert await left() == [1, 1, 1]
+
+
+async def test_a_portrait_goes_when_the_photograph_shows_somebody_else(
+    day: Day, pool: Pool, storage: Storage, discarding: Discarding
+) -> None:
+    agency, (ann, ben) = await day.agency(2)
+    shoot, (file, beside) = await day.portraits(agency, 1, 2)
+    match, later = await day.run(agency, shoot), await day.run(agency, shoot)
+
+    async def cut(whom: Subject, out_of: File) -> str:
+        outputs = StorageKey(f"outputs/{day.studio.account}/{uuid4()}")
+        told = {"endings": ["md.jpg"], "job": JobId(uuid4()), "outputs": outputs}
+        portraits = [NewPortrait(subject=whom.id, file=out_of.id)]
+        await day.studio.ask(NotePortraits, match=match.id, portraits=portraits, **told)
+        key = key_of(outputs, whom.id, "md.jpg")
+        await storage.put(key, b"a portrait", "image/jpeg")
+        return key
+
+    anns, bens = await cut(ann, file), await cut(ben, beside)
+    assert whose(await day.decide(match, file, "confirm")) == [ann.id]
+    assert await day.studio.stored([anns, bens]) == [True, True]
+    # whichever match is looked at
+    await day.decide(later, file, "reassign", subject_id=ben.id)
+    assert await day.studio.stored([anns, bens]) == [False, True]
+    # a job that goes on cutting is late
+    await storage.put(StorageKey(anns), b"a portrait", "image/jpeg")
+    await Retention(pool, storage, discarding).sweep()
+    assert await day.studio.stored([anns, bens]) == [False, True]
+    of_ben = await cut(ben, file)
+    assert whose(await day.decide(later, file, "undo")) == [ann.id]
+    assert await day.studio.stored([of_ben, bens]) == [False, True]
+    anew = await cut(ann, file)
+    await day.decide(match, file, "unmatch")
+    assert await day.studio.stored([anew, bens]) == [False, True]
 
 
 async def test_a_reference_that_is_gone_is_not_missed(day: Day) -> None:

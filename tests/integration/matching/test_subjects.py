@@ -18,9 +18,10 @@ from proto.matching.subjects import (
     GetSubjects,
     PutSubjects,
 )
-from services.matching import references
+from services.matching import agencies, references
 from services.matching import subjects as module
 from services.matching.subjects import Subjects
+from tests.integration.jobs.book import until
 from tests.integration.matching import found
 from tests.integration.matching.studio import BY, Studio, new_subject
 
@@ -130,6 +131,27 @@ async def test_what_is_given_changes_and_nothing_else(studio: Studio) -> None:
     changed = await studio.ask(ChangeSubject, agency.id, subject_id=made.id, name="Other")
     assert (changed.name, changed.class_name) == ("Other", "")
     assert await studio.ask(ChangeSubject, agency.id, subject_id=made.id) == changed
+
+
+async def test_a_change_waits_for_who_puts_subjects(studio: Studio, pool: Pool) -> None:
+    agency = await studio.agency()
+    made = await studio.subject(agency, class_name="9B")
+    about = {"subject_id": made.id, "class_name": "10B"}
+    async with pool.acquire() as connection, connection.transaction():
+        await agencies.locked(connection, studio.account, agency.id)
+        changing = asyncio.create_task(studio.ask(ChangeSubject, agency.id, **about))
+
+        async def waits() -> bool:
+            waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+            return bool(await pool.fetchval(waiting))
+
+        await until(waits)
+        # as one does who has read the class before
+        await connection.execute(
+            "UPDATE matching.subjects SET class_name = '9B' WHERE id = $1", made.id
+        )
+    assert (await changing).class_name == "10B"
+    assert [each.class_name for each in await studio.everybody(agency)] == ["10B"]
 
 
 async def test_a_change_may_bring_references(
