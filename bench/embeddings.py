@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kit.sealing import Vault
 from proto.agencies import AgencyId, SubjectId
 from proto.ids import AccountId
+from services.matching.sealed import of_reference
 from vision.modelcard import embedder_card
 
 REPOSITORY = Path("triton_models/repository")
@@ -29,6 +30,7 @@ NEAR = 0.90
 
 _SHA256_BYTES = 32
 _COLUMNS = (
+    "id",
     "account_id",
     "agency_id",
     "subject_id",
@@ -44,6 +46,10 @@ _CHANGED = """
 UPDATE matching.agencies SET gallery = gallery + 1 WHERE account_id = $1 AND id = $2
 """
 _NOW = "SELECT now()"
+_IDS = """
+SELECT nextval(pg_get_serial_sequence('matching.reference_photos', 'id')) AS id
+FROM generate_series(1, $1)
+"""
 
 Vectors: TypeAlias = NDArray[np.float32]
 """[n, DIMENSIONS], each of unit length."""
@@ -82,12 +88,17 @@ async def store(
     """Write references down as matching does, without photographs; one for each embedding."""
     account, agency = whose
     version = embedder_card(REPOSITORY).version
-    sealed = [vault.seal(each.astype("<f4").tobytes(), account) for each in embeddings]
     connection = await asyncpg.connect(database_url)
     try:
         now = await connection.fetchval(_NOW)
+        ids = [row["id"] for row in await connection.fetch(_IDS, len(embeddings))]
+        sealed = [
+            vault.seal(each.astype("<f4").tobytes(), of_reference(account, reference, version))
+            for reference, each in zip(ids, embeddings, strict=True)
+        ]
         rows = [
             (
+                reference,
                 account,
                 agency,
                 subject,
@@ -99,7 +110,7 @@ async def store(
                 embedding,
                 now,
             )
-            for subject, embedding in zip(subjects, sealed, strict=True)
+            for reference, subject, embedding in zip(ids, subjects, sealed, strict=True)
         ]
         await connection.copy_records_to_table(
             "reference_photos", schema_name="matching", records=rows, columns=list(_COLUMNS)
