@@ -35,8 +35,8 @@ log = structlog.get_logger(__name__)
 def build(settings: Settings) -> web.Application:
     """Return the service, ready to run."""
     vault = Vault(settings.secret_key, "embeddings")
-    # they wait for the face reader and the books most of the time
-    slots = settings.batch_slots or 4 * machine.cores()
+    # they wait for the face reader most of the time
+    slots = settings.batch_slots or 2 * machine.cores()
 
     async def matching(app: web.Application) -> AsyncIterator[None]:
         await database.migrate(settings.database_url, "matching", SCHEMA)

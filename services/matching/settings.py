@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(gt=0, description="How often what has had its time is removed")
     ] = 3_600.0
     batch_slots: Annotated[
-        int, Meta(ge=0, description="Photographs of jobs worked on at once; 0 for four a core")
+        int, Meta(ge=0, description="Photographs of jobs worked on at once; 0 for two a core")
     ] = 0
     item_seconds: Annotated[
         float, Meta(gt=0, le=86_400, description="After which an item of a job is given up")
