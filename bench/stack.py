@@ -39,7 +39,8 @@ async def running(tokens: int, **settings: str) -> AsyncIterator[tuple[Stack, di
     """
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         home = Path(folder)
-        home.chmod(0o711)  # as root, PostgreSQL runs as another user, who must get through
+        # as root, PostgreSQL runs as another user, who must get through
+        home.chmod(0o711)  # noqa: ASYNC240 - once, before anything is measured
         up = subprocess.Popen(  # noqa: ASYNC220 - started once, before anything is measured
             [sys.executable, "-m", "cli", "up", "--port", "0", "--home", folder],
             stdout=subprocess.DEVNULL,

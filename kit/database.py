@@ -24,8 +24,11 @@ AWAY: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
+    # a deadlock: whoever was killed may have left a session behind that still ends its statement
+    asyncpg.exceptions.TransactionRollbackError,
 )
-"""What is raised when the server is gone, going, coming up or full; to try again is sensible."""
+"""What is raised when the server is gone, going, coming up, full or made us give way to others; to
+try again is sensible."""
 
 _LOCK = 0x6461726B  # "dark": one number for all services, so that migrations run one at a time
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import signal
+import sys
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -136,6 +137,10 @@ async def running(home: Home) -> AsyncIterator[Servers]:
             await bus.close()
         for each in reversed(kept):
             await each.stop()
+        # seen where a test fails: what the wallet made of it
+        for line in wallet.log.read_text().splitlines():
+            if '"level": "error"' in line:
+                sys.stdout.write(f"{line}\n")
 
 
 @dataclass
