@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.errors import NoRespondersError
 from nats.js.api import StreamConfig
 
 from cli import nats, secrets
@@ -27,6 +28,7 @@ from kit.events import EVENTS
 from kit.tls import EncryptedClient, NotEncrypted, trusting
 from services.jobs.kinds import WORK
 from tests.integration.deploy.cluster import NAMES, Cluster
+from tests.integration.jobs.book import until
 
 VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"?([^\"']+)\"?")
 
@@ -101,8 +103,15 @@ async def test_an_answer_comes_back_through_another_server(cluster: Cluster) -> 
 
     await wallet.client.subscribe("wallet.reserve", cb=answer)
     await wallet.client.flush()
-    reply = await gateway.client.request("wallet.reserve", b"", timeout=10)
-    assert reply.data == b"held"
+
+    async def is_answered() -> bool:
+        try:
+            reply = await gateway.client.request("wallet.reserve", b"", timeout=10)
+        except NoRespondersError:
+            return False  # its own server knows who answers, the other has not heard of it yet
+        return bool(reply.data == b"held")
+
+    await until(is_answered)
     await wallet.close()
     await gateway.close()
 
