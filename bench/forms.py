@@ -2,7 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 from uuid import uuid4
+
+Json: TypeAlias = Any
+"""Whatever an answer holds. A benchmark takes out of it what it measures by, and ends with a
+traceback where that is not there; what answers must look like is the affair of the tests."""
+
 
 _CHUNK_BYTES = 1 << 20
 

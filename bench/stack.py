@@ -40,7 +40,7 @@ async def running(tokens: int, **settings: str) -> AsyncIterator[tuple[Stack, di
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         home = Path(folder)
         # as root, PostgreSQL runs as another user, who must get through
-        home.chmod(0o711)  # noqa: ASYNC240 - once, before anything is measured
+        await asyncio.to_thread(home.chmod, 0o711)
         up = subprocess.Popen(  # noqa: ASYNC220 - started once, before anything is measured
             [sys.executable, "-m", "cli", "up", "--port", "0", "--home", folder],
             stdout=subprocess.DEVNULL,
