@@ -1,7 +1,7 @@
 """What an operator asks of the accounts service."""
 
 from kit.bus import Bus
-from proto.accounts import Account, CreateAccount, FindAccount, LiftLimit
+from proto.accounts.opening import Account, CreateAccount, FindAccount, LiftLimit
 from proto.errors import EmailTaken
 from proto.ids import AccountId
 from proto.plans import PlanName

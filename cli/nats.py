@@ -12,19 +12,10 @@ from uuid import UUID
 from cli.errors import ProgramMissing
 from cli.home import Home
 from cli.processes import Program
-from proto.accounts import (
-    AddIssuer,
-    ChangePlan,
-    CheckServiceKey,
-    CreateAccount,
-    FindAccount,
-    GetIssuers,
-    IssueServiceKey,
-    LiftLimit,
-    RemoveIssuer,
-    RotateSigningKey,
-    SetOutbound,
-)
+from proto.accounts.issuers import AddIssuer, GetIssuers, RemoveIssuer
+from proto.accounts.login import RotateSigningKey
+from proto.accounts.opening import ChangePlan, CreateAccount, FindAccount, LiftLimit
+from proto.accounts.services import CheckServiceKey, IssueServiceKey, SetOutbound
 from proto.cardreader import KIND as CARD_READ
 from proto.events import STREAM, LowBalance
 from proto.facecrop import KIND as FACE_CROP

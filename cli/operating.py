@@ -11,17 +11,11 @@ from uuid import uuid4
 from cli import accounts, wallet
 from cli.errors import BooksWrong
 from kit.bus import Bus
-from proto.accounts import (
-    AddIssuer,
-    ChangePlan,
-    GetApiKeys,
-    GetIssuers,
-    IssueServiceKey,
-    LiftLimit,
-    RemoveIssuer,
-    RotateSigningKey,
-    SetOutbound,
-)
+from proto.accounts.apikeys import GetApiKeys
+from proto.accounts.issuers import AddIssuer, GetIssuers, RemoveIssuer
+from proto.accounts.login import RotateSigningKey
+from proto.accounts.opening import ChangePlan, LiftLimit
+from proto.accounts.services import IssueServiceKey, SetOutbound
 from proto.wallet import GetStatement, Grant, Reconcile
 
 Command: TypeAlias = Callable[[Bus, argparse.Namespace], Awaitable[str]]

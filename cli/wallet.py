@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from kit.bus import Bus
-from proto.accounts import FindAccount
+from proto.accounts.opening import FindAccount
 from proto.ids import AccountId
 from proto.wallet import Balance, Reconciliation, Statement, TopUp
 

@@ -5,7 +5,7 @@ import hashlib
 
 from kit.bus import Bus
 from kit.endpoints import Guard
-from proto.accounts import CheckServiceKey
+from proto.accounts.services import CheckServiceKey
 from proto.errors import NotAuthenticated
 
 _FRESH_SECONDS = 30.0

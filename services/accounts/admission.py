@@ -7,7 +7,7 @@ from math import ceil, floor
 import asyncpg
 
 from kit.database import Pool
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.errors import NotAuthenticated, PlanForbids, RateLimited
 from proto.plans import RateLimit
 from services.accounts import apikeys

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 
 from kit.database import Connection, Pool
-from proto.accounts import (
+from proto.accounts.apikeys import (
     ApiKey,
     ApiKeys,
     CreateApiKey,

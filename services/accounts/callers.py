@@ -1,33 +1,30 @@
 """The messages about those who call: admission, API keys, other issuers, services."""
 
 from kit.endpoints import answers
-from proto.accounts import (
-    Account,
-    AddIssuer,
+from proto.accounts.apikeys import (
     ApiKey,
     ApiKeys,
-    Authenticate,
-    Caller,
-    CheckServiceKey,
     CreateApiKey,
-    Done,
     GetApiKeys,
-    GetIssuers,
-    GetOutbound,
-    Issuer,
-    IssueServiceKey,
-    LiftLimit,
     NewApiKey,
-    Outbound,
-    RemoveIssuer,
     RevokeApiKey,
     RotateApiKey,
+    UpdateApiKey,
+)
+from proto.accounts.calling import Authenticate, Caller
+from proto.accounts.issuers import AddIssuer, GetIssuers, Issuer, RemoveIssuer
+from proto.accounts.issuers import Issuers as IssuerList
+from proto.accounts.opening import Account, LiftLimit
+from proto.accounts.services import (
+    CheckServiceKey,
+    GetOutbound,
+    IssueServiceKey,
+    Outbound,
     ServiceCaller,
     ServiceKey,
     SetOutbound,
-    UpdateApiKey,
 )
-from proto.accounts import Issuers as IssuerList
+from proto.accounts.words import Done
 from services.accounts.admission import Admission
 from services.accounts.apikeys import Keyring
 from services.accounts.issuers import Issuers

@@ -1,32 +1,36 @@
 """The messages about people, their accounts and their logins."""
 
 from kit.endpoints import answers
-from proto.accounts import (
-    AcceptInvitation,
-    Account,
+from proto.accounts.login import (
     ChangePassword,
-    ChangePlan,
-    ChangeRole,
-    CreateAccount,
-    Done,
-    FindAccount,
-    GetAccount,
-    GetMembers,
-    GetPlans,
     GetSigningKeys,
-    Invitation,
-    Invite,
     Login,
     Logout,
-    Members,
-    Plans,
     Refresh,
     Register,
-    RemoveMember,
     RotateSigningKey,
     Session,
     SigningKeys,
 )
+from proto.accounts.opening import (
+    Account,
+    ChangePlan,
+    CreateAccount,
+    FindAccount,
+    GetAccount,
+    GetPlans,
+    Plans,
+)
+from proto.accounts.people import (
+    AcceptInvitation,
+    ChangeRole,
+    GetMembers,
+    Invitation,
+    Invite,
+    Members,
+    RemoveMember,
+)
+from proto.accounts.words import Done
 from services.accounts import plans
 from services.accounts.members import Membership
 from services.accounts.people import People

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from kit.database import Pool
 from kit.fetching import Fetcher, FetchError, UrlNotAllowed
-from proto.accounts import AddIssuer, Issuer
+from proto.accounts.issuers import AddIssuer, Issuer
 from proto.errors import InvalidRequest, NotFound, Unavailable
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 from kit.database import Connection, Pool
-from proto.accounts import (
+from proto.accounts.login import Session
+from proto.accounts.people import (
     AcceptInvitation,
     ChangeRole,
     Invitation,
@@ -14,7 +15,6 @@ from proto.accounts import (
     Member,
     Members,
     RemoveMember,
-    Session,
 )
 from proto.errors import InvalidRequest, LastOwner, NotAuthenticated, NotFound, PlanForbids
 from proto.ids import AccountId, UserId

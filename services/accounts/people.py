@@ -5,7 +5,8 @@ from uuid import uuid4
 import asyncpg
 
 from kit.database import Connection, Pool
-from proto.accounts import Account, ChangePassword, CreateAccount, Login, Register, Session
+from proto.accounts.login import ChangePassword, Login, Register, Session
+from proto.accounts.opening import Account, CreateAccount
 from proto.errors import EmailTaken, NotAuthenticated, NotFound
 from proto.ids import AccountId, UserId
 from proto.plans import PlanName

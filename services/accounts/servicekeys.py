@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from kit.database import Pool
 from kit.sealing import CannotOpen, Vault
-from proto.accounts import Outbound, ServiceCaller, ServiceKey, SetOutbound
+from proto.accounts.services import Outbound, ServiceCaller, ServiceKey, SetOutbound
 from proto.errors import InvalidRequest, NotAuthenticated, NotFound
 
 _PREFIX = "dsk_"

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from kit.database import Connection, Pool
-from proto.accounts import Session
+from proto.accounts.login import Session
 from proto.errors import NotAuthenticated
 from proto.ids import AccountId, UserId
 from services.accounts.signing import Signer

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from kit.database import Connection, Pool
 from kit.sealing import CannotOpen, Vault
-from proto.accounts import SigningKey, SigningKeys
+from proto.accounts.login import SigningKey, SigningKeys
 from proto.ids import AccountId, UserId
 
 log = structlog.get_logger(__name__)

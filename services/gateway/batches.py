@@ -14,7 +14,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from kit.bus import Bus
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.errors import IdempotencyConflict, Internal, ReservationEnded, Unavailable
 from proto.ids import JobId, StorageKey
 from proto.jobs import MOST_ADDED, AddItems, CreateJob, Job, NewItem, StartJob

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from kit.bus import Bus
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.errors import (
     IdempotencyConflict,
     Internal,

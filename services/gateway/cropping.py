@@ -12,7 +12,7 @@ from aiohttp import web
 
 from kit import context
 from kit.bus import Bus
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.errors import Internal, NotAuthenticated, Unavailable
 from proto.facecrop import KIND, CropFace, Portrait
 from proto.ids import StorageKey

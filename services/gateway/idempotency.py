@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from kit.bus import Bus
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.errors import IdempotencyConflict, Refusal
 from proto.wallet import (
     MOST_ANSWER_BYTES,

@@ -6,16 +6,11 @@ from uuid import UUID
 from aiohttp import web
 
 from kit.bus import Bus
-from proto.accounts import (
-    Authenticate,
-    Caller,
-    CheckServiceKey,
-    GetAccount,
-    GetPlans,
-    GetSigningKeys,
-    Scope,
-    SigningKeys,
-)
+from proto.accounts.calling import Authenticate, Caller
+from proto.accounts.login import GetSigningKeys, SigningKeys
+from proto.accounts.opening import GetAccount, GetPlans
+from proto.accounts.services import CheckServiceKey
+from proto.accounts.words import Scope
 from proto.errors import NotAuthenticated
 from proto.ids import AccountId
 

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from kit.bus import Bus
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.agencies import AgencyId, FileId, MatchId, Mode, ShootId
 from proto.errors import Refusal, Unavailable
 from proto.ids import JobId, StorageKey

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from kit import context
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from services.gateway import ratelimits
 from services.gateway.identity import ACCOUNT, CALLER
 from services.gateway.measuring import counted

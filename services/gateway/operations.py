@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from proto.accounts import Role, Scope
+from proto.accounts.words import Role, Scope
 from services.gateway.problems import Problem
 from services.gateway.receiving import receiving
 

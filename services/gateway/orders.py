@@ -4,7 +4,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from services.gateway.billing import Order
 from services.gateway.idempotency import QUOTE_HEADER
 from services.gateway.identity import CALLER

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from kit.bus import Bus
-from proto.accounts import GetOutbound
+from proto.accounts.services import GetOutbound
 from proto.errors import InvalidRequest, NotFound
 
 log = structlog.get_logger(__name__)

@@ -1,6 +1,7 @@
 """What a caller may do: by role for people, by scope for keys."""
 
-from proto.accounts import Caller, Role
+from proto.accounts.calling import Caller
+from proto.accounts.words import Role
 from proto.errors import NotAllowed
 from services.gateway.operations import Operation
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from aiohttp import web
 from msgspec import Meta
 
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.agencies import File, FileId
 from proto.errors import Unavailable
 from proto.ids import StorageKey

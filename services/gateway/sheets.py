@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from kit.bus import Bus
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.errors import DeadlineExceeded
 from proto.ids import StorageKey
 from proto.jobs import NewItem

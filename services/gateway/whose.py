@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from aiohttp import web
 
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.agencies import AgencyId, FileId, MatchId, ShootId, SubjectId
 from proto.ids import AccountId
 from services.gateway.identity import ACCOUNT, CALLER

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from kit.storage import ObjectNotFound, Storage
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.agencies import AgencyId, FileId, Subject, SubjectId
 from proto.errors import Unavailable
 from proto.facecrop import KIND, CropFace, Portrait

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from kit.bus import Bus
-from proto.accounts import CreateAccount
+from proto.accounts.opening import CreateAccount
 from proto.ids import AccountId
 from proto.wallet import GetBalance, Reconcile, TopUp
 from tests.running import RunningStack, temporary_home

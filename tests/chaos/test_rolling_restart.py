@@ -22,7 +22,7 @@ from PIL import Image
 
 from cli import services
 from kit.bus import Bus
-from proto.accounts import LiftLimit
+from proto.accounts.opening import LiftLimit
 from proto.wallet import Reconcile
 from tests.chaos.conftest import JOBS, Caller, eventually
 from tests.chaos.test_matches_survive import TOKENS, Studio

@@ -16,7 +16,8 @@ from aiohttp import web
 from PIL import Image
 
 from kit.bus import Bus
-from proto.accounts import ChangePlan, Register
+from proto.accounts.login import Register
+from proto.accounts.opening import ChangePlan
 from proto.ids import AccountId
 from proto.plans import PlanName
 from proto.wallet import TopUp

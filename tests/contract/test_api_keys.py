@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from kit.bus import Bus
-from proto.accounts import LiftLimit
+from proto.accounts.opening import LiftLimit
 from proto.ids import ApiKeyId
 from tests.contract.conftest import Client, Newcomer
 from tests.contract.test_errors import is_error

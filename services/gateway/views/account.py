@@ -7,21 +7,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from proto.accounts import (
-    Caller,
-    ChangePassword,
-    Email,
-    GetAccount,
-    GetPlans,
-    Login,
-    Logout,
-    Password,
-    Refresh,
-    Register,
-    Role,
-    Session,
-    TypedEmail,
-)
+from proto.accounts.calling import Caller
+from proto.accounts.login import ChangePassword, Login, Logout, Refresh, Register, Session
+from proto.accounts.opening import GetAccount, GetPlans
+from proto.accounts.words import Email, Password, Role, TypedEmail
 from proto.errors import NotAllowed
 from proto.ids import AccountId, UserId
 from proto.plans import Feature, Plan, PlanName

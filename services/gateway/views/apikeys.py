@@ -8,19 +8,18 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from proto.accounts import (
+from proto.accounts.apikeys import (
     ApiKey,
     ApiKeyKind,
     CreateApiKey,
     CreditCap,
     GetApiKeys,
-    Name,
     NewApiKey,
     RevokeApiKey,
     RotateApiKey,
-    Scope,
     UpdateApiKey,
 )
+from proto.accounts.words import Name, Scope
 from proto.errors import NotFound
 from proto.ids import ApiKeyId
 from services.gateway.identity import ACCOUNT

@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args
 import msgspec
 from aiohttp import web
 
-from proto.accounts import Caller, Scope
+from proto.accounts.calling import Caller
+from proto.accounts.words import Scope
 from proto.agencies import MatchId
 from proto.cardreader import KIND as CARD_READ
 from proto.errors import NotAllowed, NotFound, Unavailable

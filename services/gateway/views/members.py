@@ -8,17 +8,15 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from proto.accounts import (
+from proto.accounts.people import (
     AcceptInvitation,
     ChangeRole,
-    Email,
     GetMembers,
     Invite,
     Members,
-    Password,
     RemoveMember,
-    Role,
 )
+from proto.accounts.words import Email, Password, Role
 from proto.ids import UserId
 from services.gateway.identity import ACCOUNT
 from services.gateway.operations import Operations, Parameter, read_json

@@ -6,7 +6,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from proto.accounts import GetAccount
+from proto.accounts.opening import GetAccount
 from proto.wallet import TopUp
 from services.gateway import stripe
 from services.gateway.operations import Operations

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.cardreader import Logo, ReadLogo
 from proto.errors import NotAuthenticated, Unavailable
 from proto.ids import JobId, StorageKey

@@ -7,7 +7,7 @@ from uuid import uuid4
 import msgspec
 from aiohttp import web
 
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.agencies import (
     MOST_REFERENCES,
     AgencyId,

@@ -10,7 +10,8 @@ import pytest
 from kit import database
 from kit.database import Pool
 from kit.fetching import Fetcher
-from proto.accounts import Account, CreateAccount, Login, Session
+from proto.accounts.login import Login, Session
+from proto.accounts.opening import Account, CreateAccount
 from proto.plans import PlanName
 from services.accounts.app import SCHEMA, Accounts
 from services.accounts.settings import Settings

@@ -6,20 +6,17 @@ from uuid import uuid4
 import pytest
 
 from kit.database import Pool
-from proto.accounts import (
-    Account,
-    Authenticate,
-    Caller,
-    ChangePlan,
+from proto.accounts.apikeys import (
     CreateApiKey,
     GetApiKeys,
-    LiftLimit,
     NewApiKey,
     RevokeApiKey,
     RotateApiKey,
-    Session,
     UpdateApiKey,
 )
+from proto.accounts.calling import Authenticate, Caller
+from proto.accounts.login import Session
+from proto.accounts.opening import Account, ChangePlan, LiftLimit
 from proto.errors import InvalidRequest, NotAuthenticated, NotFound, PlanForbids, RateLimited
 from proto.ids import AccountId, ApiKeyId
 from services.accounts.app import Accounts

@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from kit.database import Pool
-from proto.accounts import Account, AddIssuer, GetIssuers, RemoveIssuer, Session
+from proto.accounts.issuers import AddIssuer, GetIssuers, RemoveIssuer
+from proto.accounts.login import Session
+from proto.accounts.opening import Account
 from proto.errors import InvalidRequest, NotAuthenticated, NotFound, Unavailable
 from proto.ids import AccountId
 from services.accounts.app import Accounts

@@ -5,21 +5,19 @@ import asyncio
 import pytest
 
 from kit.database import Pool
-from proto.accounts import (
+from proto.accounts.calling import Authenticate, Caller
+from proto.accounts.login import Login, Session
+from proto.accounts.opening import Account
+from proto.accounts.people import (
     AcceptInvitation,
-    Account,
-    Authenticate,
-    Caller,
     ChangeRole,
     GetMembers,
     Invitation,
     Invite,
-    Login,
     Members,
     RemoveMember,
-    Role,
-    Session,
 )
+from proto.accounts.words import Role
 from proto.errors import (
     InvalidRequest,
     LastOwner,

@@ -7,7 +7,9 @@ import asyncpg
 from argon2 import PasswordHasher
 
 from kit import database
-from proto.accounts import Authenticate, FindAccount, Login
+from proto.accounts.calling import Authenticate
+from proto.accounts.login import Login
+from proto.accounts.opening import FindAccount
 from services.accounts.app import SCHEMA
 from tests.integration.accounts.conftest import PASSWORD, replica
 

@@ -6,18 +6,15 @@ from uuid import uuid4
 import pytest
 
 from kit.database import Pool
-from proto.accounts import (
+from proto.accounts.calling import Authenticate
+from proto.accounts.login import ChangePassword, Login, Register, Session
+from proto.accounts.opening import (
     Account,
-    Authenticate,
-    ChangePassword,
     ChangePlan,
     CreateAccount,
     FindAccount,
     GetAccount,
     GetPlans,
-    Login,
-    Register,
-    Session,
 )
 from proto.errors import EmailTaken, InvalidRequest, NotAuthenticated, NotFound, RateLimited
 from proto.ids import AccountId, UserId

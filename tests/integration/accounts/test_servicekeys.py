@@ -3,7 +3,7 @@
 import pytest
 
 from kit.database import Pool
-from proto.accounts import CheckServiceKey, GetOutbound, IssueServiceKey, SetOutbound
+from proto.accounts.services import CheckServiceKey, GetOutbound, IssueServiceKey, SetOutbound
 from proto.errors import InvalidRequest, NotAuthenticated, NotFound
 from services.accounts.app import Accounts
 from tests.integration.accounts.conftest import replica

@@ -6,16 +6,9 @@ import jwt
 import pytest
 
 from kit.database import Pool
-from proto.accounts import (
-    Account,
-    Authenticate,
-    Caller,
-    GetSigningKeys,
-    Logout,
-    Refresh,
-    RotateSigningKey,
-    Session,
-)
+from proto.accounts.calling import Authenticate, Caller
+from proto.accounts.login import GetSigningKeys, Logout, Refresh, RotateSigningKey, Session
+from proto.accounts.opening import Account
 from proto.errors import NotAuthenticated
 from services.accounts.app import Accounts
 from tests.integration.accounts.conftest import logged_in, replica

@@ -15,12 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from proto.accounts import (
-    Authenticate,
-    Caller,
-    GetSigningKeys,
-    Session,
-)
+from proto.accounts.calling import Authenticate, Caller
+from proto.accounts.login import GetSigningKeys, Session
 from proto.errors import NotAuthenticated
 from proto.ids import AccountId
 from services.accounts.app import Accounts

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from kit.bus import Bus
-from proto.accounts import CreateApiKey
+from proto.accounts.apikeys import CreateApiKey
 from proto.facecrop import KIND
 from proto.ids import AccountId, JobId, StorageKey
 from proto.jobs import AddItems, CreateJob, NewItem, StartJob

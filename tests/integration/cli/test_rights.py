@@ -18,7 +18,8 @@ from cli.asyncapi import requests
 from cli.home import PROJECT
 from cli.progress import Progress
 from cli.supervisor import Supervisor
-from proto.accounts import Authenticate, CreateAccount
+from proto.accounts.calling import Authenticate
+from proto.accounts.opening import CreateAccount
 from proto.wallet import Grant, Reserve, Settle, TopUp
 from tests.running import temporary_home
 

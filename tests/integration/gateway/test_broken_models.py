@@ -10,7 +10,8 @@ from aiohttp import web
 from kit.bus import Bus
 from kit.endpoints import Answering, answers
 from kit.storage import Storage
-from proto.accounts import Caller, GetOutbound, Outbound
+from proto.accounts.calling import Caller
+from proto.accounts.services import GetOutbound, Outbound
 from proto.errors import Broken, NotFound
 from proto.facecrop import CropFace, Portrait
 from proto.ids import AccountId, StorageKey

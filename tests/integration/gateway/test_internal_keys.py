@@ -10,7 +10,9 @@ from kit import database
 from kit.bus import Bus
 from kit.endpoints import Answering, answers
 from kit.guarding import key_required
-from proto.accounts import Account, CreateApiKey, IssueServiceKey
+from proto.accounts.apikeys import CreateApiKey
+from proto.accounts.opening import Account
+from proto.accounts.services import IssueServiceKey
 from proto.errors import NotAllowed, NotAuthenticated
 from proto.facecrop import CropFace, Portrait
 from proto.ids import StorageKey

@@ -4,7 +4,8 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from proto.accounts import Caller, Role, Scope
+from proto.accounts.calling import Caller
+from proto.accounts.words import Role, Scope
 from proto.errors import NotAllowed
 from proto.ids import AccountId, ApiKeyId
 from proto.plans import Plan

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.storage import Storage
-from proto.accounts import Caller
+from proto.accounts.calling import Caller
 from proto.ids import AccountId, StorageKey
 from proto.plans import PlanName
 from proto.qr import MOST_ADDED, MOST_SUBJECTS, AddSubjects, DrawnSheet, Layout, Missing, Subject

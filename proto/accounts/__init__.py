@@ -1,0 +1,1 @@
+"""What accounts answers: who may call, as whom, how often, and what for."""
